@@ -1,0 +1,144 @@
+"""Compliance tests: what a running site must do, asked of its machines over ssh.
+
+A test says on which group it runs, ``@pytest.mark.on("node")``, and gets one case a machine; ``one_of`` picks the
+first. Connections are testinfra's paramiko backend, one a machine. When a test fails, the journal of the units
+that it is about (``@pytest.mark.unit("tricenter-kubelet")``) is printed with it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+import site_inventory
+import testinfra
+
+T = TypeVar("T")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--inventory",
+        default=str(site_inventory.ROOT / "inventories/replica"),
+        help="the inventory of the site to test",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "on(pattern): run once on every machine of the group or pattern")
+    config.addinivalue_line("markers", "one_of(pattern): run on the first machine of the group or pattern")
+    config.addinivalue_line("markers", "unit(*names): print these units' journal when the test fails")
+    config.stash[SITE] = site_inventory.Site(Path(config.getoption("--inventory")))
+
+
+SITE = pytest.StashKey[site_inventory.Site]()
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "machine" not in metafunc.fixturenames:
+        return
+    site = metafunc.config.stash[SITE]
+    for name, limit in (("on", None), ("one_of", 1)):
+        marker = metafunc.definition.get_closest_marker(name)
+        if marker:
+            metafunc.parametrize("machine", site.group(marker.args[0])[:limit], ids=str)
+            return
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Add the journal of the units that a failed test is about."""
+    outcome = yield
+    report = outcome.get_result()  # type: ignore[attr-defined]
+    marker = item.get_closest_marker("unit")
+    host = getattr(item, "funcargs", {}).get("host")
+    if report.when == "call" and report.failed and marker and host:
+        for unit in marker.args:
+            result = host.run("journalctl --no-pager --output=short-iso --lines=30 --unit=%s", unit)
+            report.sections.append((f"journal of {unit}", result.stdout))
+
+
+@pytest.fixture(scope="session")
+def site(request: pytest.FixtureRequest) -> site_inventory.Site:
+    """The inventory of the site under test."""
+    return request.config.stash[SITE]
+
+
+@pytest.fixture(scope="session")
+def connect(site: site_inventory.Site) -> Callable[[str], Any]:
+    """A function from a machine's name to its testinfra host; one connection a machine for the whole run."""
+    hosts: dict[str, Any] = {}
+
+    def connect_to(name: str) -> Any:
+        if name not in hosts:
+            machine = site.machines[name]
+            key = machine.get("ansible_ssh_private_key_file", "")
+            known = Path(key).with_name("ssh_config") if key else None
+            options = f"ssh_identity_file={key}" + (f"&ssh_config={known}" if known and known.exists() else "")
+            hosts[name] = testinfra.get_host(f"paramiko://root@{machine['ansible_host']}?{options}")
+        return hosts[name]
+
+    return connect_to
+
+
+@pytest.fixture
+def host(machine: site_inventory.Machine, connect: Callable[[str], Any]) -> Any:
+    """The machine that this case runs on."""
+    return connect(machine.name)
+
+
+class Kubectl:
+    """Real kubectl with the site's admin kubeconfig, run on the control host."""
+
+    def __init__(self, binary: str, kubeconfig: Path) -> None:
+        self._command = [binary, f"--kubeconfig={kubeconfig}"]
+
+    def __call__(self, *arguments: str, stdin: str | None = None, timeout: float = 120) -> str:
+        """Run kubectl; returns its output, fails the test with its error."""
+        done = subprocess.run(
+            [*self._command, *arguments], input=stdin, capture_output=True, text=True, timeout=timeout, check=False
+        )
+        if done.returncode:
+            pytest.fail(f"kubectl {' '.join(arguments)}\n{done.stdout}{done.stderr}")
+        return done.stdout
+
+    def json(self, *arguments: str) -> Any:
+        """Run kubectl with ``--output=json``; returns what it printed, decoded."""
+        return json.loads(self(*arguments, "--output=json"))
+
+    def apply(self, *objects: dict[str, Any]) -> None:
+        """Apply the objects."""
+        self("apply", "--filename=-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)}))
+
+
+@pytest.fixture(scope="session")
+def kubectl(site: site_inventory.Site) -> Kubectl:
+    """Real kubectl, the one of the golden image where there is one."""
+    state = Path(site["tricenter_state_dir"])
+    bundled = state / "bin/kubectl"
+    binary = str(bundled) if bundled.exists() else shutil.which("kubectl")
+    assert binary, "kubectl is needed on the control host: install kubernetes-client"
+    return Kubectl(binary, Path(os.environ.get("KUBECONFIG") or Path(site["tricenter_pki_dir"]) / "admin.kubeconfig"))
+
+
+@pytest.fixture(scope="session")
+def eventually() -> Callable[..., Any]:
+    """Ask until the answer is true; fails with the last answer after the given seconds."""
+
+    def ask(question: Callable[[], T], *, within: float, every: float = 0.5) -> T:
+        deadline = time.monotonic() + within
+        while True:
+            answer = question()
+            if answer or time.monotonic() > deadline:
+                assert answer, f"not true within {within} s: {answer!r}"
+                return answer
+            time.sleep(every)
+
+    return ask
