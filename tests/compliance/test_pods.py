@@ -23,8 +23,7 @@ Server(("", 8080), Echo).serve_forever()
 """A server that answers with the address it sees."""
 
 GET = (
-    "import sys, urllib.request as u
-"
+    "import sys, urllib.request as u; "
     "print(*(u.urlopen(f'http://{a}:8080', timeout=5).read().decode() for a in sys.argv[1:]))"
 )
 
