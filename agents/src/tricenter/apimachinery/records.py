@@ -1,0 +1,70 @@
+"""The records that describe a served kind; `kinds` looks them up."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subresource:
+    """One subresource: its own kind may be of another group (`scale` is autoscaling/v1 Scale)."""
+
+    name: str
+    group: str
+    version: str
+    kind: str
+    verbs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """One served kind."""
+
+    group: str
+    """API group; empty for the core group."""
+    version: str
+    kind: str
+    plural: str
+    singular: str
+    namespaced: bool
+    verbs: tuple[str, ...]
+    """Verbs of the resource itself in alphabetical order, as discovery lists them."""
+    short_names: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    subresources: tuple[Subresource, ...] = ()
+    definition: str = ""
+    """Key into the OpenAPI definitions; empty for custom resources."""
+    storage_prefix: str | None = None
+    """Where objects live in etcd, with the final slash; None for kinds that are never stored (reviews)."""
+    structural: Mapping[str, Any] | None = field(default=None, compare=False, repr=False, hash=False)
+    """`openAPIV3Schema` of a custom resource."""
+
+    @property
+    def api_version(self) -> str:
+        """`v1`, `apps/v1`."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def list_kind(self) -> str:
+        """`PodList`."""
+        return f"{self.kind}List"
+
+    @property
+    def stored(self) -> bool:
+        """Whether objects of this kind exist beyond a request."""
+        return self.storage_prefix is not None
+
+    @property
+    def resource(self) -> str:
+        """`deployments.apps`, `pods`: the name in messages."""
+        return f"{self.plural}.{self.group}" if self.group else self.plural
+
+    def subresource(self, name: str) -> Subresource | None:
+        """The subresource of that name, or None."""
+        return next((sub for sub in self.subresources if sub.name == name), None)
+
+    def key(self, name: str, namespace: str | None = None) -> str:
+        """The etcd key of an object."""
+        if self.storage_prefix is None:
+            raise ValueError(f"{self.resource} is not stored")
+        return f"{self.storage_prefix}{namespace}/{name}" if self.namespaced else f"{self.storage_prefix}{name}"

@@ -1,0 +1,46 @@
+"""Timestamps as the Kubernetes API writes them: RFC 3339 in UTC, whole seconds (Time) or microseconds (MicroTime)."""
+
+from datetime import UTC, datetime, timedelta
+
+
+def now() -> datetime:
+    """The current moment, aware, in UTC."""
+    return datetime.now(UTC)
+
+
+def now_rfc3339() -> str:
+    """The current moment as `metav1.Time` writes it: `2026-01-02T03:04:05Z`."""
+    return rfc3339(now())
+
+
+def now_micro() -> str:
+    """The current moment as `metav1.MicroTime` writes it: `2026-01-02T03:04:05.000006Z`."""
+    return rfc3339_micro(now())
+
+
+def rfc3339(moment: datetime) -> str:
+    """`moment` with whole seconds, in UTC."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def rfc3339_micro(moment: datetime) -> str:
+    """`moment` with six digits of a second, in UTC."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def parse(text: str) -> datetime:
+    """Read an RFC 3339 time with any offset and any number of digits of a second. Raises ValueError."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"time {text!r} has no offset")
+    return moment.astimezone(UTC)
+
+
+def since(text: str | None, now: datetime) -> timedelta | None:
+    """How long before `now` the time `text` was; None where there is no (valid) time."""
+    if not text:
+        return None
+    try:
+        return now - parse(text)
+    except ValueError:
+        return None
