@@ -1,0 +1,1 @@
+"""What every agent needs around its own work: configuration, logs, signals, sd_notify, TLS, metrics, tasks."""
