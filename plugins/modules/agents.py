@@ -1,0 +1,194 @@
+#!/usr/bin/python
+"""Brings the agents and what they import to a machine; the action plugin `agents` sends what is missing."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: agents
+short_description: The agents' virtual environment
+description:
+  - Makes a virtual environment with the pinned I(requirements) and unpacks the agents' wheel into it.
+  - An environment whose stamp names the same requirements is kept, so a machine from the golden image needs nothing
+    but the wheel. Of the wheel only files that differ are written; the compiled ones beside the others stay valid.
+options:
+  path:
+    description: The virtual environment.
+    type: path
+    default: /opt/tricenter/venv
+  requirements:
+    description: A requirements file of the control host, every line pinned.
+    type: path
+    required: true
+  wheel:
+    description: The agents' wheel on the control host; see the module C(wheel).
+    type: path
+    required: true
+  wheelhouse:
+    description: Folder of the machine with wheels of the requirements, where it reaches no package index.
+    type: path
+"""
+
+EXAMPLES = r"""
+- name: Agents
+  agents:
+    requirements: "{{ playbook_dir }}/../requirements/agents.txt"
+    wheel: /var/lib/tricenter/wheel/tricenter-0123.whl
+"""
+
+RETURN = r"""
+updated:
+  description: What was renewed, C(requirements) or C(wheel).
+  type: list
+  elements: str
+  returned: always
+"""
+
+import base64
+import configparser
+import io
+import os
+import shutil
+import tempfile
+import zipfile
+
+from ansible.module_utils.basic import AnsibleModule
+
+REQUIREMENTS_STAMP = ".requirements.sha256"
+WHEEL_STAMP = ".tricenter"
+RECORD = ".tricenter.files"
+
+SCRIPT = """#!{python}
+import sys
+from {module} import {function}
+sys.exit({function}())
+"""
+
+
+class Environment:
+    """The virtual environment on this machine."""
+
+    def __init__(self, module: AnsibleModule) -> None:
+        self.module = module
+        self.path = module.params["path"]
+
+    def stamp(self, name: str) -> str:
+        """What a stamp says, nothing where it is missing."""
+        try:
+            with open(os.path.join(self.path, name), encoding="utf-8") as stream:
+                return stream.read().strip()
+        except FileNotFoundError:
+            return ""
+
+    def write_stamp(self, name: str, text: str) -> None:
+        """Write a stamp; the last step of what it stands for."""
+        with open(os.path.join(self.path, name), "w", encoding="utf-8") as stream:
+            stream.write(text + "\n")
+
+    def make(self, requirements: str, checksum: str) -> None:
+        """A new environment with the requirements."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        self.run(["/usr/bin/python3", "-m", "venv", self.path])
+        wheelhouse = self.module.params["wheelhouse"]
+        source = ["--no-index", "--find-links", wheelhouse] if wheelhouse else []
+        with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding="utf-8") as stream:
+            stream.write(requirements)
+            stream.flush()
+            pip = [os.path.join(self.path, "bin/python"), "-m", "pip", "install", "--disable-pip-version-check"]
+            self.run([*pip, "--no-deps", "--only-binary", ":all:", *source, "--requirement", stream.name])
+        self.write_stamp(REQUIREMENTS_STAMP, checksum)
+
+    def run(self, command: list[str]) -> str:
+        """Run a command, fail with what it printed."""
+        code, out, err = self.module.run_command(command)
+        if code != 0:
+            self.module.fail_json(msg=f"{' '.join(command[:4])}: {(err or out).strip()[-2000:]}", rc=code)
+        return out
+
+    def site_packages(self) -> str:
+        """The folder that Python of this environment imports from."""
+        library = os.path.join(self.path, "lib")
+        versions = [name for name in sorted(os.listdir(library)) if name.startswith("python3.")]
+        return os.path.join(library, versions[-1], "site-packages")
+
+    def unpack(self, content: bytes, checksum: str) -> None:
+        """Replace the wheel's files by those of a new one, then write its commands."""
+        root = self.site_packages()
+        before = set(self.stamp(RECORD).splitlines())
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            names = {info.filename for info in archive.infolist() if not info.is_dir()}
+            # Recorded before the first write: an interrupted run leaves no file that the next one does not know.
+            self.write_stamp(RECORD, "\n".join(sorted(before | names)))
+            for name in sorted(names):
+                replace(os.path.join(root, name), archive.read(name))
+            self.commands(archive, names)
+        for name in before - names:
+            remove(os.path.join(root, name))
+        self.write_stamp(RECORD, "\n".join(sorted(names)))
+        self.write_stamp(WHEEL_STAMP, checksum)
+
+    def commands(self, archive: zipfile.ZipFile, names: set[str]) -> None:
+        """The scripts that the wheel's entry points ask for."""
+        for name in names:
+            if not name.endswith(".dist-info/entry_points.txt"):
+                continue
+            parser = configparser.ConfigParser(delimiters=("=",))
+            parser.read_string(archive.read(name).decode())
+            for command, target in parser["console_scripts"].items():
+                module, function = target.strip().split(":")
+                text = SCRIPT.format(python=os.path.join(self.path, "bin/python"), module=module, function=function)
+                script = os.path.join(self.path, "bin", command)
+                replace(script, text.encode())
+                os.chmod(script, 0o755)
+
+
+def replace(path: str, content: bytes) -> None:
+    """Write a file unless it has this content already; a reader sees the old one or the new one."""
+    if os.path.isfile(path):
+        with open(path, "rb") as stream:
+            if stream.read() == content:
+                return
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path + ".new", "wb") as stream:
+        stream.write(content)
+    os.replace(path + ".new", path)
+
+
+def remove(path: str) -> None:
+    """Remove a file of an older wheel, and its folder with it when that was the last one."""
+    if os.path.exists(path):
+        os.unlink(path)
+    folder = os.path.dirname(path)
+    left = set(os.listdir(folder)) if os.path.isdir(folder) else set()
+    if left <= {"__pycache__"}:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def main() -> None:
+    """Entry point of the module; the action plugin fills in checksums and, when asked for, contents."""
+    module = AnsibleModule(
+        argument_spec={
+            "path": {"type": "path", "default": "/opt/tricenter/venv"},
+            "requirements": {"type": "str", "required": True},
+            "requirements_checksum": {"type": "str", "required": True},
+            "wheel_checksum": {"type": "str", "required": True},
+            "wheel_content": {"type": "str", "no_log": True},
+            "wheelhouse": {"type": "path"},
+        },
+        supports_check_mode=True,
+    )
+    environment = Environment(module)
+    parameters = module.params
+    updated = []
+    if environment.stamp(REQUIREMENTS_STAMP) != parameters["requirements_checksum"]:
+        updated.append("requirements")
+        if not module.check_mode:
+            environment.make(parameters["requirements"], parameters["requirements_checksum"])
+    if updated or environment.stamp(WHEEL_STAMP) != parameters["wheel_checksum"]:
+        updated.append("wheel")
+        if parameters["wheel_content"] and not module.check_mode:
+            environment.unpack(base64.b64decode(parameters["wheel_content"]), parameters["wheel_checksum"])
+    module.exit_json(changed=bool(updated), updated=updated)
+
+
+if __name__ == "__main__":
+    main()
