@@ -99,8 +99,8 @@ def wildcard_subdomain(value: str) -> list[str]:
         return [
             (
                 "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must "
-                "consist of lower case alphanumeric characters, '-' or '.' and end with an alphanumeric character (e.g. "
-                f"'*.example.com', regex used for validation is '\\*\\.{_LABEL_FMT}(\\.{_LABEL_FMT})*')"
+                "consist of lower case alphanumeric characters, '-' or '.' and end with an alphanumeric character "
+                f"(e.g. '*.example.com', regex used for validation is '\\*\\.{_LABEL_FMT}(\\.{_LABEL_FMT})*')"
             )
         ]
     return _too_long(value, DNS_SUBDOMAIN_MAX)
