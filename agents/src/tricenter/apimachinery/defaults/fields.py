@@ -1,0 +1,43 @@
+"""Small helpers for setting what is not set.
+
+A field counts as unset when it is missing or an empty string, as it does in Go's decoded structs.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+Object = dict[str, Any]
+
+
+def put(obj: Object, key: str, value: Any) -> None:
+    """Set a field unless it is set."""
+    if obj.get(key) in (None, ""):
+        obj[key] = value
+
+
+def put_all(obj: Object, values: Mapping[str, Any]) -> None:
+    """Set several fields unless they are set. Values must be immutable."""
+    for key, value in values.items():
+        if obj.get(key) in (None, ""):
+            obj[key] = value
+
+
+def section(obj: Object, key: str) -> Object:
+    """A sub-object, made when missing."""
+    found: Object = obj.setdefault(key, {})
+    return found
+
+
+def optional(obj: Object, *path: str) -> Object | None:
+    """A sub-object if it is there."""
+    found: Any = obj
+    for key in path:
+        found = found.get(key) if isinstance(found, dict) else None
+    return found if isinstance(found, dict) else None
+
+
+def each(obj: Object | None, key: str) -> Iterator[Object]:
+    """The objects of a list that may be missing."""
+    for item in (obj or {}).get(key) or ():
+        if isinstance(item, dict):
+            yield item
