@@ -30,8 +30,8 @@ memory_mb:
   description: Memory of the machine in MB.
   type: int
   returned: always
-disk_free_mb:
-  description: Space left for data below /var/lib, in MB.
+disk_mb:
+  description: Size of the file system of /var/lib in MB. Not what is left, which the platform itself changes.
   type: int
   returned: always
 python:
@@ -74,7 +74,7 @@ def main() -> None:
         os_id=system.get("ID", "unknown"),
         os_version=system.get("VERSION_ID", "testing"),
         memory_mb=memory_mb(),
-        disk_free_mb=space.f_bavail * space.f_frsize // 2**20,
+        disk_mb=space.f_blocks * space.f_frsize // 2**20,
         python=platform.python_version(),
         hostname=platform.node(),
     )
