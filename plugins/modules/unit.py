@@ -30,6 +30,11 @@ options:
     type: list
     elements: path
     default: []
+  reload:
+    description: Files that the unit reads again when it is reloaded. Where only these changed, it is not restarted.
+    type: list
+    elements: path
+    default: []
 """
 
 EXAMPLES = r"""
@@ -37,7 +42,8 @@ EXAMPLES = r"""
   unit:
     name: bird.service
     enabled: true
-    files: [/etc/default/bird]
+    files: [/etc/bird/envvars]
+    reload: [/etc/bird/bird.conf]
 """
 
 RETURN = r"""
@@ -62,6 +68,7 @@ PROPERTIES = (
     "DropInPaths",
     "ActiveEnterTimestampMonotonic",
     "InactiveExitTimestampMonotonic",
+    "StateChangeTimestampMonotonic",
 )
 
 RUNNING = ("active", "reloading", "activating")
@@ -75,8 +82,17 @@ def show(module: AnsibleModule, name: str) -> dict[str, str]:
 
 def started_at(properties: dict[str, str]) -> float:
     """When the unit's present run began, on the wall clock as it reads now."""
-    monotonic = int(properties.get("InactiveExitTimestampMonotonic") or 0) / 1e6
-    return time.time() - time.clock_gettime(time.CLOCK_MONOTONIC) + monotonic
+    return wall_clock(properties.get("InactiveExitTimestampMonotonic"))
+
+
+def reloaded_at(properties: dict[str, str]) -> float:
+    """When the unit was last started or reloaded; a reload is a change of state and back."""
+    return wall_clock(properties.get("StateChangeTimestampMonotonic"))
+
+
+def wall_clock(microseconds: str | None) -> float:
+    """A monotonic timestamp of systemd on the wall clock as it reads now."""
+    return time.time() - time.clock_gettime(time.CLOCK_MONOTONIC) + int(microseconds or 0) / 1e6
 
 
 def newest(paths: list[str]) -> float:
@@ -84,7 +100,7 @@ def newest(paths: list[str]) -> float:
     return max((os.stat(path).st_mtime for path in paths if path and os.path.exists(path)), default=0.0)
 
 
-def needed(parameters: dict[str, object], properties: dict[str, str], files: list[str]) -> list[str]:
+def needed(parameters: dict[str, object], properties: dict[str, str], files: list[str], reload: list[str]) -> list[str]:
     """The verbs that lead from the unit's state to the wanted one. Pure but for the files' times."""
     actions = []
     running = properties.get("ActiveState") in RUNNING
@@ -103,6 +119,8 @@ def needed(parameters: dict[str, object], properties: dict[str, str], files: lis
         actions.append("start")
     elif newest(files) > started_at(properties):
         actions.append("restart")
+    elif newest(reload) > reloaded_at(properties):
+        actions.append("reload")
     return actions
 
 
@@ -114,6 +132,7 @@ def main() -> None:
             "state": {"type": "str", "choices": ["started", "stopped"], "default": "started"},
             "enabled": {"type": "bool"},
             "files": {"type": "list", "elements": "path", "default": []},
+            "reload": {"type": "list", "elements": "path", "default": []},
         },
         supports_check_mode=True,
     )
@@ -126,7 +145,7 @@ def main() -> None:
         module.run_command(["systemctl", "daemon-reload"])
         properties = show(module, name)
     own = [properties.get("FragmentPath", ""), *properties.get("DropInPaths", "").split()]
-    actions = needed(module.params, properties, [*own, *module.params["files"]])
+    actions = needed(module.params, properties, [*own, *module.params["files"]], module.params["reload"])
     if not module.check_mode:
         for action in actions:
             run(module, name, action)
