@@ -6,16 +6,16 @@ address itself. Ours carry the label `lo:proxy`: others on loopback (anycast, th
 
 import asyncio
 import contextlib
+import errno
 import ipaddress
 import logging
+import socket
 from collections.abc import Iterable, Iterator
 
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 LABEL = "lo:proxy"
-_EEXIST = 17
-_EADDRNOTAVAIL = 99
 
 _log = logging.getLogger(__name__)
 
@@ -36,15 +36,15 @@ def _sync(addresses: set[str]) -> None:
         index = netlink.link_lookup(ifname="lo")[0]
         present = {
             message.get("local") or message.get("address")
-            for message in netlink.get_addr(family=2, index=index)
+            for message in netlink.get_addr(family=socket.AF_INET, index=index)
             if message.get("label") == LABEL
         }
         for address in sorted(addresses - present):
-            with _accept(_EEXIST):  # another agent holds the address on loopback: that serves as well
+            with _accept(errno.EEXIST):  # another agent holds the address on loopback: that serves as well
                 netlink.addr("add", index=index, address=address, prefixlen=32, label=LABEL)
                 _log.info("address %s put on loopback", address)
         for address in sorted(present - addresses):
-            with _accept(_EADDRNOTAVAIL):
+            with _accept(errno.EADDRNOTAVAIL):
                 netlink.addr("del", index=index, address=address, prefixlen=32, label=LABEL)
                 _log.info("address %s taken from loopback", address)
 

@@ -5,11 +5,14 @@ from one port (a resolver, a game) keeps its flow alive and would talk to the ol
 """
 
 import asyncio
+import errno
 import logging
 from collections.abc import Iterable
 from typing import Any
 
-from pyroute2 import NFCTSocket
+from pyroute2.conntrack import Conntrack
+from pyroute2.netlink.exceptions import NetlinkError
+from pyroute2.netlink.nfnetlink.nfctsocket import NFCTAttrTuple
 
 from tricenter.proxy.state import UdpPort
 
@@ -30,11 +33,9 @@ async def forget_stale(ports: Iterable[UdpPort], machine_address: str) -> None:
 
 
 def _forget(ports: list[UdpPort], machine_address: str) -> None:
-    with NFCTSocket() as netlink:
-        for entry in list(netlink.dump_entries()):
+    with Conntrack() as netlink:
+        for entry in list(netlink.dump_entries(tuple_orig=NFCTAttrTuple(proto=_UDP))):
             original, reply = entry.tuple_orig, entry.tuple_reply
-            if original.proto != _UDP:
-                continue
             destination, answering = (original.daddr, original.dport), (reply.saddr, reply.sport)
             if any(is_stale(destination, answering, port, machine_address) for port in ports):
                 _delete(netlink, original)
@@ -43,6 +44,8 @@ def _forget(ports: list[UdpPort], machine_address: str) -> None:
 def _delete(netlink: Any, original: Any) -> None:
     try:
         netlink.entry("del", tuple_orig=original)
-    except OSError:
-        return  # it ended by itself meanwhile
-    _log.info("forgot the flow to %s:%s", original.daddr, original.dport)
+    except NetlinkError as error:
+        if error.code != errno.ENOENT:  # it ended by itself meanwhile
+            raise
+    else:
+        _log.info("forgot the flow to %s:%s", original.daddr, original.dport)

@@ -6,6 +6,7 @@ system, and a fault in the library ends one transaction instead of the agent.
 
 import asyncio
 import logging
+import os
 from typing import Any
 
 import orjson
@@ -21,15 +22,19 @@ class NftError(Exception):
 
 
 async def _nft(*arguments: str, stdin: bytes = b"") -> bytes:
-    process = await asyncio.create_subprocess_exec(
-        "nft",
-        "--json",
-        *arguments,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, err = await process.communicate(stdin)
+    # The input is a file in memory rather than a pipe: nft may end before it has read all of it.
+    with open(os.memfd_create("nft"), "w+b") as given:  # noqa: ASYNC230, PTH123 - memory, and a descriptor
+        given.write(stdin)
+        given.seek(0)
+        process = await asyncio.create_subprocess_exec(
+            "nft",
+            "--json",
+            *arguments,
+            stdin=given,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        out, err = await process.communicate()
     if process.returncode:
         raise NftError(err.decode(errors="replace").strip()[:2000])
     return out

@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
+from pyroute2.netlink.exceptions import NetlinkError
+
 from tricenter.proxy import addresses, commands, conntrack, health, nft, state, table
 from tricenter.proxy.config import Config
 from tricenter.proxy.endpoints import Place
@@ -57,6 +59,7 @@ class Syncer:
         self._ledger = Ledger()
         self._states: dict[str, ServiceState] = {}
         self._dirty: set[str] = set()
+        self._udp: set[state.UdpPort] = set()
         self._wake = asyncio.Event()
         self._replace = True
         self._synced_once = False
@@ -96,9 +99,9 @@ class Syncer:
                 self._wake.clear()
                 try:
                     await self._sync()
-                except nft.NftError as error:
+                except (nft.NftError, NetlinkError, OSError) as error:
                     FAILURES.inc()
-                    _log.error("nft refused, the whole table is written again: %s", error)
+                    _log.error("the kernel refused, the whole table is written again: %s", error)
                     self._replace = True
                     await asyncio.sleep(_RETRY_SECONDS)
                     self._wake.set()
@@ -123,7 +126,7 @@ class Syncer:
             self._place, self._node = self._read_node()
             self._dirty.update(self._objects.services(), self._states)
         dirty, self._dirty = self._dirty, set()
-        old_udp = self._update(dirty)
+        self._udp |= self._update(dirty)
         if replace:
             await self._write_table()
         elif changes := self._ledger.changes():
@@ -131,7 +134,7 @@ class Syncer:
         self._ledger.commit()
         if dirty or replace:
             SYNC_SECONDS.labels("table" if replace else "changes").observe(time.monotonic() - started)
-            await self._follow_up(old_udp)
+            await self._follow_up()
         if not self._dirty:
             self.freshness.done()
         if not self._synced_once:
@@ -164,12 +167,13 @@ class Syncer:
         await nft.apply(commands.base(self._node) + transaction.commands())
         _log.info("table written: %s services, %s chains", len(self._states), len(self._ledger.desired.chains))
 
-    async def _follow_up(self, udp: set[state.UdpPort]) -> None:
+    async def _follow_up(self) -> None:
         """What lies beside the table. It follows the table, so that no packet comes before its rules."""
         vips = {vip for known in self._states.values() for vip in known.vips}
         await addresses.sync(addresses.wanted(vips, self._config.vip_cidrs))
-        if udp:
-            await conntrack.forget_stale(udp, self._config.machine_address)
+        if self._udp:
+            await conntrack.forget_stale(self._udp, self._config.machine_address)
+            self._udp = set()
         await self._health_ports.sync(
             {
                 known.health_port: health.ServiceHealth(
