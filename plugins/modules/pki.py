@@ -32,7 +32,9 @@ options:
     type: int
     default: 365
   kubeconfig:
-    description: C(path) (below I(dir)), C(server), C(cluster), C(authority) and C(certificate) of the kubeconfig to write.
+    description:
+      - C(path) (below I(dir)), C(servers), C(authority) and C(certificate) of the kubeconfig to write. It has a context
+        for each of C(servers) (name to URL); the first is the current one, the others serve when its machine is down.
     type: dict
 """
 
@@ -288,8 +290,7 @@ def kubeconfig(store: Store, wanted: dict[str, Any], trust: bytes, client: Issue
     def encoded(data: bytes) -> str:
         return base64.b64encode(data).decode()
 
-    name, user = wanted["cluster"], os.path.basename(wanted["certificate"])
-    cluster = {"server": wanted["server"], "certificate-authority-data": encoded(trust)}
+    user = os.path.basename(wanted["certificate"])
     credentials = {
         "client-certificate-data": encoded(client.pem),
         "client-key-data": encoded(private_bytes(client.key)),
@@ -297,10 +298,13 @@ def kubeconfig(store: Store, wanted: dict[str, Any], trust: bytes, client: Issue
     document = {
         "apiVersion": "v1",
         "kind": "Config",
-        "clusters": [{"name": name, "cluster": cluster}],
+        "clusters": [
+            {"name": name, "cluster": {"server": server, "certificate-authority-data": encoded(trust)}}
+            for name, server in wanted["servers"].items()
+        ],
         "users": [{"name": user, "user": credentials}],
-        "contexts": [{"name": name, "context": {"cluster": name, "user": user}}],
-        "current-context": name,
+        "contexts": [{"name": name, "context": {"cluster": name, "user": user}} for name in wanted["servers"]],
+        "current-context": next(iter(wanted["servers"])),
     }
     store.write(wanted["path"], (json.dumps(document, indent=2) + "\n").encode(), 0o600)
 

@@ -7,15 +7,14 @@ DOCUMENTATION = r"""
 module: wheel
 short_description: The wheel of the agents, built once for each state of their source
 description:
-  - Hashes the source; builds with hatchling only where no wheel of that hash lies in I(dest).
-  - Older wheels in I(dest) are removed.
+  - Hashes the source; builds with hatchling only where the hash beside I(dest) is another one.
 options:
   source:
     description: Folder with pyproject.toml and src.
     type: path
     required: true
   dest:
-    description: Folder for the wheel.
+    description: The wheel's file. Its source's hash stands beside it, with C(.source) appended.
     type: path
     required: true
 """
@@ -24,19 +23,18 @@ EXAMPLES = r"""
 - name: Wheel of the agents
   wheel:
     source: "{{ playbook_dir }}/../agents"
-    dest: /var/lib/tricenter/wheel
+    dest: /var/lib/tricenter/tricenter.whl
 """
 
 RETURN = r"""
-path:
-  description: The wheel.
+source_hash:
+  description: Hash over what the wheel is made from.
   type: str
   returned: always
 """
 
 import hashlib
 import os
-import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -70,23 +68,27 @@ def source_hash(folder: str) -> str:
     return digest.hexdigest()
 
 
-def build(module: AnsibleModule, target: str) -> None:
-    """Build into a folder beside the target and move the result into its place."""
-    dest = module.params["dest"]
-    os.makedirs(dest, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=dest) as folder:
+def built_from(dest: str) -> str:
+    """The hash of the source that the present wheel was built from, nothing where there is none."""
+    if not os.path.exists(dest) or not os.path.exists(dest + ".source"):
+        return ""
+    with open(dest + ".source", encoding="ascii") as stream:
+        return stream.read().strip()
+
+
+def build(module: AnsibleModule, source: str, dest: str) -> None:
+    """Build into a folder beside the wheel and move the result into its place."""
+    os.makedirs(os.path.dirname(dest), exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=os.path.dirname(dest)) as folder:
         code, out, err = module.run_command(
             [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", folder],
-            cwd=module.params["source"],
+            cwd=source,
             environ_update={"SOURCE_DATE_EPOCH": EPOCH},
         )
         wheels = [name for name in os.listdir(folder) if name.endswith(".whl")]
         if code != 0 or len(wheels) != 1:
             module.fail_json(msg=f"hatchling built no wheel: {(err or out).strip()[-2000:]}", rc=code)
-        shutil.move(os.path.join(folder, wheels[0]), target)
-    for name in os.listdir(dest):
-        if name.endswith(".whl") and name != os.path.basename(target):
-            os.unlink(os.path.join(dest, name))
+        os.replace(os.path.join(folder, wheels[0]), dest)
 
 
 def main() -> None:
@@ -95,13 +97,14 @@ def main() -> None:
         argument_spec={"source": {"type": "path", "required": True}, "dest": {"type": "path", "required": True}},
         supports_check_mode=True,
     )
-    source = os.path.abspath(module.params["source"])
-    module.params["source"] = source
-    target = os.path.join(module.params["dest"], f"tricenter-{source_hash(source)}.whl")
-    missing = not os.path.exists(target)
-    if missing and not module.check_mode:
-        build(module, target)
-    module.exit_json(changed=missing, path=target)
+    source, dest = os.path.abspath(module.params["source"]), module.params["dest"]
+    wanted = source_hash(source)
+    changed = built_from(dest) != wanted
+    if changed and not module.check_mode:
+        build(module, source, dest)
+        with open(dest + ".source", "w", encoding="ascii") as stream:
+            stream.write(wanted + "\n")
+    module.exit_json(changed=changed, source_hash=wanted)
 
 
 if __name__ == "__main__":
