@@ -1,0 +1,118 @@
+"""Rows of custom resources: `additionalPrinterColumns` with the JSONPath subset that CRDs allow."""
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+from tricenter.apimachinery import fielderrors
+from tricenter.apimachinery.tables import text
+
+_DEFAULT = ({"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"},)
+_STEP = re.compile(
+    r"""\.?(?P<name>[A-Za-z0-9_\-$/]+(?:\\.[A-Za-z0-9_\-$/]+)*)
+      | \[(?P<index>-?[0-9]+)\]
+      | \[(?P<all>\*)\] | \.(?P<star>\*)
+      | \[(?P<q>['"])(?P<quoted>.*?)(?P=q)\]
+      | \[\?\(@\.(?P<field>[A-Za-z0-9_.\-]+)\s*==\s*(?P<p>["'])(?P<value>.*?)(?P=p)\)\]""",
+    re.VERBOSE,
+)
+
+
+class PathError(ValueError):
+    """The text is no JSONPath of the subset that printer columns may use."""
+
+
+@lru_cache(maxsize=512)
+def parse_path(path: str) -> tuple[tuple[str, str], ...]:
+    r"""Steps of `.status.conditions[?(@.type=="Ready")].status`; a dot in a name is escaped.
+
+    Raises PathError.
+    """
+    steps: list[tuple[str, str]] = []
+    position = 0
+    while position < len(path):
+        match = _STEP.match(path, position)
+        if match is None or match.end() == position:
+            raise PathError(f"unsupported JSONPath: {path!r}")
+        found = {key: value for key, value in match.groupdict().items() if value is not None}
+        if "field" in found:
+            steps.append(("filter", f"{found['field']}={found['value']}"))
+        elif "index" in found:
+            steps.append(("index", found["index"]))
+        elif "quoted" in found or "name" in found:
+            steps.append(("name", found.get("quoted", found.get("name", "")).replace("\\.", ".")))
+        else:
+            steps.append(("all", "*"))
+        position = match.end()
+    return tuple(steps)
+
+
+def find(obj: Any, path: str) -> list[Any]:
+    """All values at a JSONPath."""
+    found = [obj]
+    for kind, argument in parse_path(path):
+        found = [child for value in found for child in _step(value, kind, argument)]
+    return found
+
+
+def _step(value: Any, kind: str, argument: str) -> list[Any]:
+    if kind == "name":
+        return [value[argument]] if isinstance(value, Mapping) and argument in value else []
+    if kind == "all":
+        return list(value.values()) if isinstance(value, Mapping) else list(value) if isinstance(value, list) else []
+    if not isinstance(value, list):
+        return []
+    if kind == "index":
+        index = int(argument)
+        return [value[index]] if -len(value) <= index < len(value) else []
+    field, _, wanted = argument.partition("=")
+    return [item for item in value if [str(found) for found in find(item, f".{field}")] == [wanted]]
+
+
+def columns(printer_columns: Sequence[Mapping[str, Any]] | None) -> list[dict[str, Any]]:
+    """`columnDefinitions`: the name, then the given columns, or the age where none are given."""
+    return [text.column("Name"), *map(_definition, printer_columns or _DEFAULT)]
+
+
+def _definition(column: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "name": column["name"],
+        "type": column.get("type", "string"),
+        "format": column.get("format", ""),
+        "description": column.get("description", ""),
+        "priority": column.get("priority", 0),
+    }
+
+
+def cells(printer_columns: Sequence[Mapping[str, Any]] | None, obj: dict[str, Any], now: datetime) -> list[Any]:
+    """The row of a custom resource."""
+    row: list[Any] = [obj["metadata"].get("name", "")]
+    for column in printer_columns or _DEFAULT:
+        found = [value for value in find(obj, column["jsonPath"]) if value is not None]
+        row.append(_cell(found, column.get("type", "string"), now))
+    return row
+
+
+def _cell(found: list[Any], kind: str, now: datetime) -> Any:
+    """A value as its column's type asks; None where there is none or it is of another type."""
+    if not found:
+        return None
+    value = found[0]
+    if kind in {"integer", "number"}:
+        numeric = isinstance(value, int | float) and not isinstance(value, bool)
+        return (int if kind == "integer" else float)(value) if numeric else None
+    if kind == "boolean":
+        return value if isinstance(value, bool) else None
+    if kind == "date":
+        return text.since(value, now) if isinstance(value, str) else None
+    return "[" + ",".join(map(_string, found)) + "]" if len(found) > 1 else _string(value)
+
+
+def _string(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, dict | list):
+        return fielderrors.show(value)
+    return str(value)
