@@ -1,0 +1,86 @@
+"""A machine as a systemd-nspawn container: systemd as its first process on an overlay of the golden image."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+from . import cgroups, process, wiring
+from .image import Image
+from .network import NAMESPACES
+from .process import Process
+from .state import MachineFolder
+
+HOST_TRACES = Path("/run/systemd/nspawn")
+"""Where systemd-nspawn keeps sockets and locks of running containers."""
+
+
+def start(folder: MachineFolder, name: str, image: Image) -> Process:
+    """Mount the machine's root and start it."""
+    mount(folder, image)
+    v1 = cgroups.is_v1()
+    command = [
+        *_scope(name),
+        *("systemd-nspawn", "--quiet", "--boot", "--register=no", "--keep-unit"),
+        *(f"--directory={folder.root}", f"--machine={wiring.namespace(name)}", f"--hostname={name}"),
+        f"--network-namespace-path={NAMESPACES / wiring.namespace(name)}",
+        # What containerd, nft, BIRD and the container engine need (design, section 8).
+        *("--capability=all", "--system-call-filter=@keyring bpf"),
+        *("--resolv-conf=off", "--timezone=off", "--link-journal=no", "--console=pipe"),
+    ]
+    # Writable network sysctls, read-only /sys and kernel sysctls: those are the host's.
+    environment = {"SYSTEMD_NSPAWN_API_VFS_WRITABLE": "network"}
+    if v1:
+        environment["SYSTEMD_NSPAWN_UNIFIED_HIERARCHY"] = "0"
+        command += ["--", "SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1", "systemd.unified_cgroup_hierarchy=0"]
+    return process.spawn(
+        command, record=folder.process, log=folder.console, environment=environment, before=cgroups.prepare(name)
+    )
+
+
+def mount(folder: MachineFolder, image: Image) -> None:
+    """Mount the golden image with the machine's own files on top."""
+    for path in (folder.upper, folder.work, folder.root):
+        path.mkdir(parents=True, exist_ok=True)
+    if not os.path.ismount(folder.root):
+        layers = f"lowerdir={image.rootfs},upperdir={folder.upper},workdir={folder.work}"
+        subprocess.run(["mount", "-t", "overlay", "-o", layers, "overlay", str(folder.root)], check=True)
+
+
+def unmount(folder: MachineFolder) -> None:
+    """Unmount the machine's root."""
+    while os.path.ismount(folder.root):
+        subprocess.run(["umount", "--lazy", str(folder.root)], check=True)
+
+
+def remove_host_traces(name: str) -> None:
+    """Remove what systemd-nspawn leaves in the host's /run when it is killed."""
+    machine = wiring.namespace(name)
+    for path in (
+        HOST_TRACES / "propagate" / machine,
+        HOST_TRACES / "unix-export" / machine,
+        HOST_TRACES / "locks" / machine,
+    ):
+        while os.path.ismount(path):
+            subprocess.run(["umount", "--lazy", str(path)], check=True)
+        if path.is_dir():
+            for entry in path.iterdir():
+                entry.unlink()
+            path.rmdir()
+        elif path.exists():
+            path.unlink()
+
+
+def leader(started: Process, children: dict[int, list[int]]) -> int | None:
+    """Return the pid of the machine's first process, None while there is none."""
+    below = children.get(started.pid)
+    return below[0] if below else None
+
+
+def _scope(name: str) -> list[str]:
+    """On a host whose systemd owns the control groups, a scope of its own keeps the machine when a session ends."""
+    if not cgroups.managed_by_systemd():
+        return []
+    unit = f"tricenter-{name}"
+    return ["systemd-run", "--quiet", "--scope", f"--unit={unit}", "--slice=tricenter", "--property=Delegate=yes"]

@@ -1,0 +1,263 @@
+"""Make the host's machines match the site: find what is missing or broken, replace that and nothing else.
+
+A machine is right when its process runs, in the namespace of its name, on what `spec.json` says it was made of. A dead
+one starts again on its own disk, as after a power cut; one made of something else is made anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import socket
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from . import cgroups, container, files, keys, network, plan, process, vm, wiring
+from .files import File
+from .image import Image
+from .plan import Machine, Site
+from .probe import Features
+from .state import MachineFolder, State, read_json, write_json
+
+LINKS = "links"
+"""The virtual machine that adds delay to cables; it is no machine of the site."""
+LINKS_INIT = "usr/local/sbin/tricenter-links"
+READY = b"tricenter: links are ready"
+MEMORY_MB = 512
+LINKS_MEMORY_MB = 128
+READY_WITHIN = 180.0
+"""Seconds within which every machine answers; virtual machines without KVM on a busy host took 30."""
+
+
+class MachineError(Exception):
+    """A machine does not come up; the text names it and where its console is."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spec:
+    """What a machine is made of."""
+
+    name: str
+    virtual: bool
+    files: Mapping[str, File]
+    macs: tuple[str, ...]
+    image: str
+    management: str | None
+
+    @property
+    def digest(self) -> str:
+        """Changes when the machine has to be made anew."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run did."""
+
+    changes: tuple[str, ...]
+
+
+class Machines:
+    """The machines of a site on this host."""
+
+    def __init__(self, state: State, site: Site, image: Image, features: Features) -> None:
+        """Derive what every machine is to be made of."""
+        self.state = state
+        self.site = site
+        self.image = image
+        self.features = features
+        virtual = [machine.name for machine in site.machines if features.is_virtual(machine)]
+        self.wiring = wiring.wire(site, virtual, has_netem=features.netem)
+        self.specs = self._specs()
+
+    def converge(self, report: Callable[[str], None], *, check: bool = False) -> Result:
+        """Bring up what is not up; return what was (in check mode: would be) done."""
+        self.state.machines.mkdir(parents=True, exist_ok=True)
+        broken = self._broken()
+        strangers = [name for name in self.state.existing() if name not in self.specs]
+        changes = [f"{name}: {reason}" for name, reason in broken.items()]
+        changes += [f"{name}: not in the inventory any more" for name in strangers]
+        if check:
+            return Result((*changes, *network.Network(self.wiring).apply(check=True)))
+        if keys.write_client_files(self.state, self.site):
+            changes.append("ssh_config and known_hosts")
+        for line in changes:
+            report(line)
+        stop(self.state, [*broken, *strangers])
+        for name in strangers:
+            shutil.rmtree(self.state.machine(name).path)
+        changes += network.Network(self.wiring).apply()
+        for name in sorted(broken, key=lambda name: not self.specs[name].virtual):
+            self._start(self.specs[name])
+        self._wait(report)
+        return Result(tuple(changes))
+
+    def _specs(self) -> dict[str, Spec]:
+        authorized = keys.public(self.state.ssh_key)
+        v1 = cgroups.is_v1()
+        specs = {}
+        for machine in self.site.machines:
+            virtual = self.features.is_virtual(machine)
+            host_key, _ = keys.host_key(self.state, machine.name)
+            content = files.machine_files(
+                machine, virtual=virtual, cgroup_v1=v1, authorized_key=authorized, host_key=host_key
+            )
+            specs[machine.name] = self._spec(machine, virtual=virtual, content=content)
+        if wiring.LINKS_NAMESPACE in self.wiring.namespaces:
+            specs[LINKS] = self._links_spec()
+        return specs
+
+    def _spec(self, machine: Machine, *, virtual: bool, content: Mapping[str, File]) -> Spec:
+        return Spec(
+            name=machine.name,
+            virtual=virtual,
+            files=content,
+            macs=tuple(interface.mac for interface in machine.interfaces),
+            image=self.image.key,
+            management=machine.management,
+        )
+
+    def _links_spec(self) -> Spec:
+        cables = wiring.delayed(self.site)
+        macs = [plan.mac(LINKS, f"port{index}") for index in range(2 * len(cables))]
+        delays = {
+            (macs[2 * index], macs[2 * index + 1]): cable.rtt_ms / 2 for index, cable in enumerate(cables)
+        }
+        content = {LINKS_INIT: File(files.links_init(delays), 0o755)}
+        return Spec(
+            name=LINKS, virtual=True, files=content, macs=tuple(macs), image=self.image.key, management=None
+        )
+
+    def _broken(self) -> dict[str, str]:
+        children = process.children()
+        found = {}
+        for name, spec in self.specs.items():
+            reason = self._wrong(spec, children)
+            if reason:
+                found[name] = reason
+        return found
+
+    def _wrong(self, spec: Spec, children: dict[int, list[int]]) -> str | None:
+        folder = self.state.machine(spec.name)
+        made_of = read_json(folder.spec)
+        if made_of is None:
+            return "new"
+        if made_of != {"digest": spec.digest}:
+            return "made of something else"
+        running = process.load(folder.process)
+        if running is None:
+            return "not running"
+        pid = running.pid if spec.virtual else container.leader(running, children)
+        if not spec.virtual and not os.path.ismount(folder.root):
+            return "its root is not mounted"
+        if pid is None or not _same_namespace(pid, wiring.namespace(spec.name)):
+            return "not in its network namespace"
+        return None
+
+    def _start(self, spec: Spec) -> None:
+        folder = self.state.machine(spec.name)
+        if read_json(folder.spec) != {"digest": spec.digest}:
+            self._make(folder, spec)
+        folder.console.unlink(missing_ok=True)
+        if not spec.virtual:
+            container.start(folder, spec.name, self.image)
+            return
+        links = spec.name == LINKS
+        vm.start(
+            folder,
+            spec.name,
+            self.image,
+            namespace=wiring.namespace(spec.name),
+            macs=spec.macs,
+            memory_mb=LINKS_MEMORY_MB if links else MEMORY_MB,
+            accelerator=vm.accelerator(self.state, self.image),
+            init=f"/{LINKS_INIT}" if links else "",
+        )
+
+    def _make(self, folder: MachineFolder, spec: Spec) -> None:
+        if folder.path.exists():
+            shutil.rmtree(folder.path)
+        folder.upper.mkdir(parents=True)
+        for path, file in spec.files.items():
+            target = folder.upper / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.touch(mode=0o600)
+            target.write_text(file.content)
+            target.chmod(file.mode)
+        _copy_folder_modes(self.image.rootfs, folder.upper)
+        if spec.virtual:
+            vm.make_disk(folder)
+        write_json(folder.spec, {"digest": spec.digest})
+
+    def _wait(self, report: Callable[[str], None]) -> None:
+        waiting = {name: spec for name, spec in self.specs.items() if not self._answers(spec)}
+        until = time.monotonic() + READY_WITHIN
+        while waiting and time.monotonic() < until:
+            dead = [name for name in waiting if process.load(self.state.machine(name).process) is None]
+            if dead:
+                raise MachineError(self._complaint(dead, "ended while it booted"))
+            time.sleep(0.2)
+            up = [name for name, spec in waiting.items() if self._answers(spec)]
+            for name in up:
+                del waiting[name]
+            if up:
+                report(f"{', '.join(up)} up; {len(waiting)} to come")
+        if waiting:
+            raise MachineError(self._complaint(list(waiting), f"does not answer within {READY_WITHIN:.0f} s"))
+
+    def _answers(self, spec: Spec) -> bool:
+        if spec.management is None:
+            console = self.state.machine(spec.name).console
+            return console.exists() and READY in console.read_bytes()
+        return _ssh_answers(spec.management)
+
+    def _complaint(self, names: list[str], what: str) -> str:
+        lines = []
+        for name in names:
+            console = self.state.machine(name).console
+            tail = console.read_text(errors="replace").splitlines()[-5:] if console.exists() else []
+            lines.append("\n  ".join([f"{name} {what}; its console is {console}", *tail]))
+        return "\n".join(lines)
+
+
+def stop(state: State, names: list[str]) -> None:
+    """Stop machines as a power cut does, and remove what on the host was theirs."""
+    running = [process.load(state.machine(name).process) for name in names]
+    process.kill([one for one in running if one])
+    for name in names:
+        cgroups.remove(name)
+        container.unmount(state.machine(name))
+        container.remove_host_traces(name)
+        network.delete(wiring.namespace(name))
+
+
+def _copy_folder_modes(image: Path, upper: Path) -> None:
+    """A folder of the upper layer hides the image's: give it the same mode and owner."""
+    for path in upper.rglob("*"):
+        original = image / path.relative_to(upper)
+        if path.is_dir() and original.is_dir():
+            facts = original.stat()
+            os.chown(path, facts.st_uid, facts.st_gid)
+            path.chmod(facts.st_mode & 0o7777)
+    facts = image.stat()
+    upper.chmod(facts.st_mode & 0o7777)
+
+
+def _same_namespace(pid: int, name: str) -> bool:
+    try:
+        return Path(f"/proc/{pid}/ns/net").stat().st_ino == (network.NAMESPACES / name).stat().st_ino
+    except FileNotFoundError:
+        return False
+
+
+def _ssh_answers(address: str) -> bool:
+    try:
+        with socket.create_connection((address, 22), timeout=0.3) as connection:
+            connection.settimeout(1.0)
+            return connection.recv(4) == b"SSH-"
+    except OSError:
+        return False
