@@ -13,7 +13,7 @@ FACTS = (
     "ansible_host",
     "machine_address",
     "machine_interface",
-    "machine_needs",
+    "machine_kernel_modules",
     "rack_name",
     "rack_cidr",
     "rack_gateway",

@@ -170,7 +170,7 @@ def _machine(
         address=facts.get("machine_address"),
         interfaces=tuple(interfaces),
         bridges=bridges,
-        needs=frozenset(facts.get("machine_needs", ())),
+        needs=frozenset(facts.get("machine_kernel_modules", ())),
     )
 
 
