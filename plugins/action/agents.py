@@ -38,7 +38,6 @@ class ActionModule(ActionBase):
             "path": arguments["path"],
             "wheelhouse": arguments["wheelhouse"],
             "requirements": requirements.read_text(),
-            "requirements_checksum": hashlib.sha256(requirements.read_bytes()).hexdigest(),
             "wheel_checksum": hashlib.sha256(content).hexdigest(),
         }
         result = self._call(module_arguments, task_vars)

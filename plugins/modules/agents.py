@@ -8,8 +8,9 @@ module: agents
 short_description: The agents' virtual environment
 description:
   - Makes a virtual environment with the pinned I(requirements) and unpacks the agents' wheel into it.
-  - An environment whose stamp names the same requirements is kept, so a machine from the golden image needs nothing
-    but the wheel. Of the wheel only files that differ are written; the compiled ones beside the others stay valid.
+  - An environment that holds every requirement in its version is kept, so a machine from the golden image needs
+    nothing but the wheel. Of the wheel only files that differ are written; the compiled ones beside the others stay
+    valid.
 options:
   path:
     description: The virtual environment.
@@ -53,7 +54,6 @@ import zipfile
 
 from ansible.module_utils.basic import AnsibleModule
 
-REQUIREMENTS_STAMP = ".requirements.sha256"
 WHEEL_STAMP = ".tricenter"
 RECORD = ".tricenter.files"
 
@@ -84,10 +84,18 @@ class Environment:
         with open(os.path.join(self.path, name), "w", encoding="utf-8") as stream:
             stream.write(text + "\n")
 
-    def make(self, requirements: str, checksum: str) -> None:
-        """A new environment with the requirements."""
-        shutil.rmtree(self.path, ignore_errors=True)
-        self.run(["/usr/bin/python3", "-m", "venv", self.path])
+    def satisfied(self, requirements: str) -> bool:
+        """True where every pinned requirement is installed in its version."""
+        wanted = {canonical(pin) for pin in pins(requirements)}
+        folder = self.site_packages()
+        present = os.listdir(folder) if folder else []
+        suffix = ".dist-info"
+        return wanted <= {canonical(name[: -len(suffix)].split("-")) for name in present if name.endswith(suffix)}
+
+    def make(self, requirements: str) -> None:
+        """An environment with the requirements; what it holds already stays."""
+        if not os.path.exists(os.path.join(self.path, "bin/python")):
+            self.run(["/usr/bin/python3", "-m", "venv", self.path])
         wheelhouse = self.module.params["wheelhouse"]
         source = ["--no-index", "--find-links", wheelhouse] if wheelhouse else []
         with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding="utf-8") as stream:
@@ -95,7 +103,6 @@ class Environment:
             stream.flush()
             pip = [os.path.join(self.path, "bin/python"), "-m", "pip", "install", "--disable-pip-version-check"]
             self.run([*pip, "--no-deps", "--only-binary", ":all:", *source, "--requirement", stream.name])
-        self.write_stamp(REQUIREMENTS_STAMP, checksum)
 
     def run(self, command: list[str]) -> str:
         """Run a command, fail with what it printed."""
@@ -105,10 +112,11 @@ class Environment:
         return out
 
     def site_packages(self) -> str:
-        """The folder that Python of this environment imports from."""
+        """The folder that Python of this environment imports from; nothing where there is no environment."""
         library = os.path.join(self.path, "lib")
-        versions = [name for name in sorted(os.listdir(library)) if name.startswith("python3.")]
-        return os.path.join(library, versions[-1], "site-packages")
+        versions = sorted(os.listdir(library)) if os.path.isdir(library) else []
+        folders = [os.path.join(library, name, "site-packages") for name in versions if name.startswith("python3.")]
+        return folders[-1] if folders else ""
 
     def unpack(self, content: bytes, checksum: str) -> None:
         """Replace the wheel's files by those of a new one, then write its commands."""
@@ -141,6 +149,18 @@ class Environment:
                 os.chmod(script, 0o755)
 
 
+def pins(requirements: str) -> list[list[str]]:
+    """Name and version of every `name==version` line."""
+    lines = (line.split("#")[0].strip() for line in requirements.splitlines())
+    return [line.split("==") for line in lines if "==" in line]
+
+
+def canonical(pin: list[str]) -> tuple[str, str]:
+    """Name and version as packaging tools compare them."""
+    name, version = pin[0], pin[1]
+    return name.lower().replace("_", "-").replace(".", "-"), version
+
+
 def replace(path: str, content: bytes) -> None:
     """Write a file unless it has this content already; a reader sees the old one or the new one."""
     if os.path.isfile(path):
@@ -169,7 +189,6 @@ def main() -> None:
         argument_spec={
             "path": {"type": "path", "default": "/opt/tricenter/venv"},
             "requirements": {"type": "str", "required": True},
-            "requirements_checksum": {"type": "str", "required": True},
             "wheel_checksum": {"type": "str", "required": True},
             "wheel_content": {"type": "str", "no_log": True},
             "wheelhouse": {"type": "path"},
@@ -179,11 +198,11 @@ def main() -> None:
     environment = Environment(module)
     parameters = module.params
     updated = []
-    if environment.stamp(REQUIREMENTS_STAMP) != parameters["requirements_checksum"]:
+    if not environment.satisfied(parameters["requirements"]):
         updated.append("requirements")
         if not module.check_mode:
-            environment.make(parameters["requirements"], parameters["requirements_checksum"])
-    if updated or environment.stamp(WHEEL_STAMP) != parameters["wheel_checksum"]:
+            environment.make(parameters["requirements"])
+    if environment.stamp(WHEEL_STAMP) != parameters["wheel_checksum"]:
         updated.append("wheel")
         if parameters["wheel_content"] and not module.check_mode:
             environment.unpack(base64.b64decode(parameters["wheel_content"]), parameters["wheel_checksum"])
