@@ -1,0 +1,1 @@
+"""The Kubernetes API over etcd: storage, watch cache, REST, authentication, authorisation and admission."""

@@ -1,0 +1,1 @@
+"""Admission: changes and refusals that depend on other objects."""

@@ -1,0 +1,63 @@
+"""The order in which admission plugins look at a request."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from tricenter.apiserver.rest.call import Call
+
+CREATE, UPDATE, DELETE, CONNECT = "CREATE", "UPDATE", "DELETE", "CONNECT"
+
+
+@dataclass(frozen=True)
+class Attributes:
+    """What is to be done: the request, the operation, the object as it would be and as it was."""
+
+    call: Call
+    operation: str
+    obj: dict[str, Any]
+    old: dict[str, Any] | None
+
+    @property
+    def resource(self) -> tuple[str, str]:
+        """Group and plural."""
+        kind = self.call.resource.kind
+        return (kind.group, kind.plural)
+
+    @property
+    def subresource(self) -> str:
+        """The subresource, empty for the resource itself."""
+        return self.call.info.subresource
+
+    def creates(self, group: str, plural: str) -> bool:
+        """Whether an object of this resource is to be created."""
+        return self.operation == CREATE and not self.subresource and self.resource == (group, plural)
+
+
+class Plugin(Protocol):
+    """One rule. Both methods may refuse by raising a StatusError; only `mutate` may change the object."""
+
+    async def mutate(self, attributes: Attributes) -> None:
+        """Change the object."""
+
+    async def validate(self, attributes: Attributes) -> None:
+        """Look at the final object."""
+
+
+class Admission:
+    """All plugins, in upstream's order."""
+
+    def __init__(self, plugins: Sequence[Plugin]) -> None:
+        self._plugins = plugins
+
+    async def mutate(self, attributes: Attributes) -> None:
+        """Let every plugin change the object."""
+        for plugin in self._plugins:
+            await plugin.mutate(attributes)
+
+    async def validate(self, attributes: Attributes) -> None:
+        """Let every plugin look at it."""
+        for plugin in self._plugins:
+            await plugin.validate(attributes)

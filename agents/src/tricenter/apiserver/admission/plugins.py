@@ -1,0 +1,22 @@
+"""The admission plugins, in upstream's order."""
+
+from __future__ import annotations
+
+from tricenter.apiserver.admission.chain import Plugin
+from tricenter.apiserver.admission.lifecycle import NamespaceLifecycle
+from tricenter.apiserver.admission.noderestriction import NodeRestriction
+from tricenter.apiserver.admission.pods import DefaultTolerationSeconds, Priority
+from tricenter.apiserver.admission.serviceaccount import ServiceAccount
+from tricenter.apiserver.cache.freshness import Freshness
+from tricenter.apiserver.resources import Resources
+
+
+def plugins(resources: Resources, fresh: Freshness) -> list[Plugin]:
+    """All plugins."""
+    return [
+        NamespaceLifecycle(resources, fresh),
+        ServiceAccount(resources, fresh),
+        NodeRestriction(),
+        Priority(resources),
+        DefaultTolerationSeconds(),
+    ]

@@ -1,0 +1,75 @@
+"""Small plugins for pods: Priority and DefaultTolerationSeconds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tricenter.apiserver import errors
+from tricenter.apiserver.admission.chain import Attributes
+from tricenter.apiserver.resources import Resources
+
+Object = dict[str, Any]
+
+_SECONDS = 300
+_TAINTS = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
+
+
+class Priority:
+    """Resolves `priorityClassName` to a number (plugin/pkg/admission/priority)."""
+
+    def __init__(self, resources: Resources) -> None:
+        self._classes = resources["scheduling.k8s.io", "priorityclasses"].objects
+
+    async def mutate(self, attributes: Attributes) -> None:
+        """Fill in the priority and the preemption policy."""
+        if not attributes.creates("", "pods"):
+            return
+        spec = attributes.obj.setdefault("spec", {})
+        target = attributes.call.resource.target(attributes.obj["metadata"].get("name", ""))
+        found = self._class(spec.get("priorityClassName", ""), target)
+        value = int(found.get("value", 0))
+        if spec.get("priority") not in (None, value):
+            raise errors.forbidden(
+                target, f"the integer value of priority ({spec['priority']}) must not be provided in pod spec; "
+                f"priority admission controller computed {value} from the given PriorityClass name"
+            )  # fmt: skip
+        spec["priority"] = value
+        if found:
+            spec["priorityClassName"] = found["metadata"]["name"]
+        policy = found.get("preemptionPolicy") or "PreemptLowerPriority"
+        if spec.setdefault("preemptionPolicy", policy) != policy:
+            raise errors.forbidden(target, "the string value of PreemptionPolicy must match its PriorityClass")
+
+    def _class(self, name: str, target: errors.Target) -> Object:
+        if name:
+            entry = self._classes.get("", name)
+            if entry is None:
+                raise errors.forbidden(target, f"no PriorityClass with name {name} was found")
+            return entry.load()
+        marked = [obj for obj in (entry.load() for entry in self._classes.entries.values()) if obj.get("globalDefault")]
+        return min(marked, key=lambda obj: int(obj.get("value", 0)), default={})
+
+    async def validate(self, attributes: Attributes) -> None:
+        """Nothing: the class was looked up before."""
+
+
+class DefaultTolerationSeconds:
+    """Pods stay five minutes on a node that is not ready or unreachable, unless they say otherwise."""
+
+    async def mutate(self, attributes: Attributes) -> None:
+        """Add the two tolerations where they are missing."""
+        if not attributes.creates("", "pods"):
+            return
+        tolerations = attributes.obj.setdefault("spec", {}).get("tolerations") or []
+        for taint in _TAINTS:
+            if not any(_covers(item, taint) for item in tolerations):
+                extra = {"key": taint, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": _SECONDS}
+                tolerations.append(extra)
+        attributes.obj["spec"]["tolerations"] = tolerations
+
+    async def validate(self, attributes: Attributes) -> None:
+        """Nothing."""
+
+
+def _covers(toleration: Object, taint: str) -> bool:
+    return toleration.get("key") in (taint, "", None) and toleration.get("effect") in ("NoExecute", "", None)

@@ -1,0 +1,90 @@
+"""ServiceAccount: every pod runs as an account and finds its token in a projected volume (plugin/pkg/admission/serviceaccount)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tricenter.apimachinery import names
+from tricenter.apiserver import errors
+from tricenter.apiserver.admission.chain import Attributes
+from tricenter.apiserver.cache.freshness import Freshness
+from tricenter.apiserver.resources import Resources
+
+Object = dict[str, Any]
+
+MOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
+_MIRROR = "kubernetes.io/config.mirror"
+_TOKEN_SECONDS = 3607
+"""An hour and seven seconds: upstream's mark of a token that may live longer."""
+
+
+class ServiceAccount:
+    """Sets the account of new pods and mounts its token."""
+
+    def __init__(self, resources: Resources, fresh: Freshness) -> None:
+        self._accounts = resources["", "serviceaccounts"].objects
+        self._fresh = fresh
+
+    async def mutate(self, attributes: Attributes) -> None:
+        """Choose the account and mount its token."""
+        pod = attributes.obj
+        if not attributes.creates("", "pods") or _MIRROR in (pod["metadata"].get("annotations") or {}):
+            return
+        spec = pod.setdefault("spec", {})
+        name = spec.get("serviceAccountName") or spec.get("serviceAccount") or "default"
+        spec["serviceAccountName"] = spec["serviceAccount"] = name
+        account = await self._account(attributes, name)
+        if _automounts(spec, account):
+            mount_token(spec)
+        if not spec.get("imagePullSecrets") and account.get("imagePullSecrets"):
+            spec["imagePullSecrets"] = account["imagePullSecrets"]
+
+    async def validate(self, attributes: Attributes) -> None:
+        """Nothing: the account was looked up before."""
+
+    async def _account(self, attributes: Attributes, name: str) -> Object:
+        namespace = attributes.call.info.namespace
+        entry = self._accounts.get(namespace, name)
+        if entry is None:
+            await self._fresh.wait()
+            entry = self._accounts.get(namespace, name)
+        if entry is None:
+            target = attributes.call.resource.target(attributes.obj["metadata"].get("name", ""))
+            text = f'error looking up service account {namespace}/{name}: serviceaccount "{name}" not found'
+            raise errors.forbidden(target, text)
+        return entry.load()
+
+
+def _automounts(spec: Object, account: Object) -> bool:
+    """The pod's word counts before the account's; the default is yes."""
+    for holder in (spec, account):
+        if holder.get("automountServiceAccountToken") is not None:
+            return bool(holder["automountServiceAccountToken"])
+    return True
+
+
+def mount_token(spec: Object) -> None:
+    """Mount a token in every container that has nothing at its place."""
+    containers = [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
+    without = [item for item in containers if not _has_mount(item)]
+    if not without:
+        return
+    name = names.generate("kube-api-access-")
+    spec.setdefault("volumes", []).append(_volume(name))
+    for container in without:
+        mounts = container.setdefault("volumeMounts", [])
+        mounts.append({"name": name, "readOnly": True, "mountPath": MOUNT_PATH})
+
+
+def _has_mount(container: Object) -> bool:
+    return any(mount.get("mountPath") == MOUNT_PATH for mount in container.get("volumeMounts") or ())
+
+
+def _volume(name: str) -> Object:
+    namespace = {"path": "namespace", "fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.namespace"}}
+    sources = [
+        {"serviceAccountToken": {"expirationSeconds": _TOKEN_SECONDS, "path": "token"}},
+        {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
+        {"downwardAPI": {"items": [namespace]}},
+    ]
+    return {"name": name, "projected": {"sources": sources, "defaultMode": 0o644}}

@@ -1,0 +1,119 @@
+"""Puts the parts of the server together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tricenter.apiserver.admission.chain import Admission
+from tricenter.apiserver.admission.plugins import plugins
+from tricenter.apiserver.auth.authenticate import Authenticator
+from tricenter.apiserver.auth.authorize import Authorizer
+from tricenter.apiserver.auth.node import NodeAuthorizer
+from tricenter.apiserver.auth.rbac import Index
+from tricenter.apiserver.auth.reviews import Reviews
+from tricenter.apiserver.auth.tokens import Signer, Verifier, load_public
+from tricenter.apiserver.cache.freshness import Freshness
+from tricenter.apiserver.cache.mirror import Mirror
+from tricenter.apiserver.config import Config
+from tricenter.apiserver.discovery.documents import Documents
+from tricenter.apiserver.discovery.endpoints import Discovery
+from tricenter.apiserver.health import Health
+from tricenter.apiserver.instruments import Instruments
+from tricenter.apiserver.registry.allocation import Allocation
+from tricenter.apiserver.resources import Resources
+from tricenter.apiserver.rest.changes import Changes
+from tricenter.apiserver.rest.deleting import Deleting
+from tricenter.apiserver.rest.reads import Reads
+from tricenter.apiserver.rest.router import Handler, Route, Router
+from tricenter.apiserver.rest.subresources import Subresources
+from tricenter.apiserver.rest.watching import Watching
+from tricenter.apiserver.rest.writes import Writes
+from tricenter.apiserver.server import Server
+from tricenter.apiserver.storage.etcd import Etcd
+from tricenter.apiserver.storage.leases import Leases
+from tricenter.apiserver.storage.store import Store
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What `main` has to start, watch and stop."""
+
+    config: Config
+    etcd: Etcd
+    store: Store
+    mirror: Mirror
+    resources: Resources
+    health: Health
+    watching: Watching
+    server: Server
+    writes: Writes
+
+
+def assemble(config: Config) -> Parts:
+    """All parts, connected but not started. Must be called with a running event loop."""
+    etcd = Etcd(config.etcd)
+    store = Store(etcd)
+    resources = Resources(config.history_events)
+    mirror = Mirror(etcd, resources.caches())
+    fresh = Freshness(etcd, mirror)
+    health = Health(fresh, mirror)
+    instruments = Instruments()
+
+    signer = Signer(config.service_account_key, config.service_account_issuer)
+    keys = [signer.public, *map(load_public, config.service_account_keys)]
+    verifier = Verifier(keys, config.service_account_issuer, config.token_audiences)
+    authenticator = Authenticator(verifier, resources)
+    authorizer = Authorizer(Index(resources), NodeAuthorizer(resources))
+    mirror.on_reload(authorizer.reset)
+
+    admission = Admission(plugins(resources, fresh))
+    allocation = Allocation(store, resources, config.service_cidr, config.nodeport_range)
+    reads = Reads(store, mirror, fresh)
+    watching = Watching(config, mirror, fresh)
+    leases = Leases(etcd, config.event_ttl)
+    writes = Writes(config, store, Changes(admission), allocation, leases)
+    deleting = Deleting(config, store, reads, admission, allocation)
+    subresources = Subresources(config, reads, writes, deleting, signer)
+    reviews = Reviews(config, authenticator, authorizer)
+    router = Router(
+        _general(reads, watching, writes, deleting, subresources),
+        {**subresources.special(), **reviews.special()},
+    )
+    discovery = Discovery(Documents(resources), health, instruments, f"{config.advertise_address}:{config.port}")
+    server = Server(
+        authenticator=authenticator,
+        authorizer=authorizer,
+        resources=resources,
+        router=router,
+        endpoints=discovery.endpoints(),
+        instruments=instruments,
+    )
+    return Parts(
+        config=config,
+        etcd=etcd,
+        store=store,
+        mirror=mirror,
+        resources=resources,
+        health=health,
+        watching=watching,
+        server=server,
+        writes=writes,
+    )
+
+
+def _general(
+    reads: Reads, watching: Watching, writes: Writes, deleting: Deleting, subresources: Subresources
+) -> dict[Route, Handler]:
+    general: dict[Route, Handler] = {
+        ("get", ""): reads.get,
+        ("list", ""): reads.list,
+        ("watch", ""): watching.watch,
+        ("create", ""): writes.create,
+        ("update", ""): writes.update,
+        ("patch", ""): writes.patch,
+        ("delete", ""): deleting.delete,
+        ("deletecollection", ""): deleting.collection,
+    }
+    for name in ("status", "ephemeralcontainers", "resize", "approval"):
+        general |= {("get", name): reads.get, ("update", name): writes.update, ("patch", name): writes.patch}
+    return {**general, **subresources.general()}

@@ -1,0 +1,103 @@
+"""Who makes a request: a client certificate, a service account token, or nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from aiohttp import web
+
+from tricenter.apiserver import errors
+from tricenter.apiserver.auth.tokens import Claims, TokenError, Verifier
+from tricenter.apiserver.auth.user import AUTHENTICATED, NOBODY, SERVICE_ACCOUNT_PREFIX, SERVICE_ACCOUNTS, User
+from tricenter.apiserver.resources import Resources
+
+_IMPERSONATE_USER = "Impersonate-User"
+
+
+class Authenticator:
+    """Finds the user of a request."""
+
+    def __init__(self, verifier: Verifier, resources: Resources) -> None:
+        self._verifier = verifier
+        self._accounts = resources["", "serviceaccounts"].objects
+        self._pods = resources["", "pods"].objects
+        self._secrets = resources["", "secrets"].objects
+        self._nodes = resources["", "nodes"].objects
+
+    def user(self, http: web.BaseRequest) -> User:
+        """The user. Raises Unauthorized for credentials that are not valid."""
+        transport = http.transport
+        certificate = transport.get_extra_info("peercert") if transport is not None else None
+        if certificate:
+            return of_certificate(certificate)
+        scheme, _, token = http.headers.get("Authorization", "").partition(" ")
+        if not token or scheme.lower() != "bearer":
+            return NOBODY
+        try:
+            return self.of_token(token.strip())[0]
+        except TokenError as error:
+            raise errors.Unauthorized("Unauthorized") from error
+
+    def of_token(self, token: str, audiences: Sequence[str] = ()) -> tuple[User, Claims]:
+        """The user of a token and its claims. Raises TokenError."""
+        claims = self._verifier.verify(token, audiences)
+        bound: Mapping[str, Any] = claims.get("kubernetes.io") or {}
+        namespace, account = bound.get("namespace", ""), bound.get("serviceaccount") or {}
+        self._check(self._accounts.get(namespace, account.get("name", "")), account, "service account")
+        extra: dict[str, tuple[str, ...]] = {}
+        if claims.get("jti"):
+            extra["authentication.kubernetes.io/credential-id"] = (f"JTI={claims['jti']}",)
+        if pod := bound.get("pod"):
+            self._check(self._pods.get(namespace, pod.get("name", "")), pod, "pod")
+            extra["authentication.kubernetes.io/pod-name"] = (pod["name"],)
+            extra["authentication.kubernetes.io/pod-uid"] = (pod["uid"],)
+        if secret := bound.get("secret"):
+            self._check(self._secrets.get(namespace, secret.get("name", "")), secret, "secret")
+        if node := bound.get("node"):
+            extra["authentication.kubernetes.io/node-name"] = (node["name"],)
+            if node.get("uid"):
+                extra["authentication.kubernetes.io/node-uid"] = (node["uid"],)
+        groups = (SERVICE_ACCOUNTS, f"{SERVICE_ACCOUNTS}:{namespace}", AUTHENTICATED)
+        name = f"{SERVICE_ACCOUNT_PREFIX}{namespace}:{account['name']}"
+        return User(name, account.get("uid", ""), groups, extra), claims
+
+    @staticmethod
+    def _check(entry: Any, reference: Mapping[str, Any], what: str) -> None:
+        if entry is None or entry.load()["metadata"].get("uid") != reference.get("uid"):
+            raise TokenError(f"the {what} of the token does not exist any more")
+
+
+def of_certificate(certificate: Mapping[str, Any]) -> User:
+    """The subject's common name is the user, its organisations are the groups. Raises Unauthorized."""
+    name, groups = "", []
+    for relative in certificate.get("subject", ()):
+        for key, value in relative:
+            if key == "commonName":
+                name = value
+            elif key == "organizationName":
+                groups.append(value)
+    if not name:
+        raise errors.Unauthorized("Unauthorized")
+    return User(name, groups=(*groups, AUTHENTICATED))
+
+
+def impersonated(http: web.BaseRequest) -> User | None:
+    """The user that a request wants to act as, or None."""
+    name = http.headers.get(_IMPERSONATE_USER, "")
+    groups = http.headers.getall("Impersonate-Group", [])
+    extra: dict[str, list[str]] = {}
+    for key, value in http.headers.items():
+        if key.lower().startswith("impersonate-extra-"):
+            extra.setdefault(key[len("impersonate-extra-") :].lower(), []).append(value)
+    if not name:
+        if groups or extra or http.headers.get("Impersonate-Uid"):
+            raise errors.BadRequest("requested groups or extra without impersonating a user")
+        return None
+    if name.startswith(SERVICE_ACCOUNT_PREFIX) and not groups:
+        namespace = name.removeprefix(SERVICE_ACCOUNT_PREFIX).partition(":")[0]
+        groups = [SERVICE_ACCOUNTS, f"{SERVICE_ACCOUNTS}:{namespace}"]
+    if AUTHENTICATED not in groups and name != NOBODY.name:
+        groups = [*groups, AUTHENTICATED]
+    uid = http.headers.get("Impersonate-Uid", "")
+    return User(name, uid, tuple(groups), {key: tuple(values) for key, values in extra.items()})

@@ -1,0 +1,136 @@
+"""Questions about users and permissions: SubjectAccessReview and its family, TokenReview, SelfSubjectReview."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiohttp import web
+
+from tricenter.apimachinery import times
+from tricenter.apiserver import errors
+from tricenter.apiserver.auth.authenticate import Authenticator
+from tricenter.apiserver.auth.authorize import Authorizer
+from tricenter.apiserver.auth.rbac import Request, Rule
+from tricenter.apiserver.auth.tokens import TokenError
+from tricenter.apiserver.auth.user import MASTERS, User
+from tricenter.apiserver.config import Config
+from tricenter.apiserver.rest import answers, bodies
+from tricenter.apiserver.rest.call import Call
+from tricenter.apiserver.rest.router import Handler, Special
+
+Object = dict[str, Any]
+
+_AUTHENTICATION, _AUTHORIZATION = "authentication.k8s.io", "authorization.k8s.io"
+
+
+class Reviews:
+    """Answers reviews; nothing of them is stored."""
+
+    def __init__(self, config: Config, authenticator: Authenticator, authorizer: Authorizer) -> None:
+        self._config = config
+        self._authenticator = authenticator
+        self._authorizer = authorizer
+
+    def special(self) -> dict[Special, Handler]:
+        """Handlers by resource."""
+        return {
+            (_AUTHORIZATION, "selfsubjectaccessreviews", "create", ""): self.self_access,
+            (_AUTHORIZATION, "subjectaccessreviews", "create", ""): self.access,
+            (_AUTHORIZATION, "localsubjectaccessreviews", "create", ""): self.access,
+            (_AUTHORIZATION, "selfsubjectrulesreviews", "create", ""): self.self_rules,
+            (_AUTHENTICATION, "selfsubjectreviews", "create", ""): self.self_subject,
+            (_AUTHENTICATION, "tokenreviews", "create", ""): self.token,
+        }
+
+    async def _body(self, call: Call) -> Object:
+        raw = await bodies.read(call.http, self._config.max_body_bytes)
+        obj = bodies.as_object(bodies.parse(raw, bodies.media_type(call.http)), call.resource)
+        obj.setdefault("spec", {})
+        if not isinstance(obj["spec"], dict):
+            raise errors.BadRequest("spec is not an object")
+        return obj
+
+    def _answer(self, call: Call, obj: Object) -> web.StreamResponse:
+        obj["metadata"].setdefault("creationTimestamp", None)
+        return answers.json(obj, code=201, warnings=call.warnings)
+
+    async def self_access(self, call: Call) -> web.StreamResponse:
+        """May I?"""
+        return self._decided(call, await self._body(call), call.user)
+
+    async def access(self, call: Call) -> web.StreamResponse:
+        """May they?"""
+        obj = await self._body(call)
+        spec = obj["spec"]
+        extra = {key: tuple(values) for key, values in (spec.get("extra") or {}).items()}
+        user = User(spec.get("user", ""), spec.get("uid", ""), tuple(spec.get("groups") or ()), extra)
+        namespace = call.info.namespace
+        if namespace and (spec.get("resourceAttributes") or {}).get("namespace") != namespace:
+            raise errors.BadRequest("spec.resourceAttributes.namespace must match the namespace of the path")
+        return self._decided(call, obj, user)
+
+    def _decided(self, call: Call, obj: Object, user: User) -> web.StreamResponse:
+        decision = self._authorizer.decide(_request(user, obj["spec"]))
+        obj["status"] = {"allowed": decision.allowed}
+        if decision.reason:
+            obj["status"]["reason"] = decision.reason
+        return self._answer(call, obj)
+
+    async def self_rules(self, call: Call) -> web.StreamResponse:
+        """What may I do in a namespace?"""
+        obj = await self._body(call)
+        namespace = obj["spec"].get("namespace", "")
+        if not namespace:
+            raise errors.BadRequest("no namespace on request")
+        rules = list(self._authorizer.rbac.rules(call.user, namespace))
+        if MASTERS in call.user.groups:
+            rules.append(Rule.of({"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}))
+            rules.append(Rule.of({"verbs": ["*"], "nonResourceURLs": ["*"]}))
+        written = [rule.as_dict() for rule in rules]
+        obj["status"] = {
+            "resourceRules": [rule for rule in written if "nonResourceURLs" not in rule],
+            "nonResourceRules": [rule for rule in written if "nonResourceURLs" in rule],
+            "incomplete": bool(call.user.node),
+        }
+        return self._answer(call, obj)
+
+    async def self_subject(self, call: Call) -> web.StreamResponse:
+        """Who am I?"""
+        obj = await self._body(call)
+        obj.pop("spec", None)
+        obj["metadata"]["creationTimestamp"] = times.now_rfc3339()
+        obj["status"] = {"userInfo": call.user.info()}
+        return self._answer(call, obj)
+
+    async def token(self, call: Call) -> web.StreamResponse:
+        """Whose token is this?"""
+        obj = await self._body(call)
+        audiences = obj["spec"].get("audiences") or ()
+        try:
+            user, claims = self._authenticator.of_token(obj["spec"].get("token", ""), audiences)
+        except TokenError as error:
+            obj["status"] = {"authenticated": False, "user": {}, "error": str(error)}
+            return self._answer(call, obj)
+        given = claims["aud"] if isinstance(claims["aud"], list) else [claims["aud"]]
+        matching = [audience for audience in given if not audiences or audience in audiences]
+        obj["status"] = {"authenticated": True, "user": user.info(), "audiences": matching}
+        return self._answer(call, obj)
+
+
+def _request(user: User, spec: Object) -> Request:
+    """What a review's spec asks about. Raises BadRequest."""
+    resource, other = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
+    if (resource is None) == (other is None):
+        raise errors.BadRequest("exactly one of nonResourceAttributes or resourceAttributes must be specified")
+    if other is not None:
+        return Request(user=user, verb=other.get("verb", ""), path=other.get("path", ""))
+    return Request(
+        user=user,
+        verb=resource.get("verb", ""),
+        group=resource.get("group", ""),
+        version=resource.get("version", ""),
+        resource=resource.get("resource", ""),
+        subresource=resource.get("subresource", ""),
+        name=resource.get("name", ""),
+        namespace=resource.get("namespace", ""),
+    )

@@ -1,0 +1,1 @@
+"""Objects that exist in every cluster, created by the servers themselves."""

@@ -1,0 +1,188 @@
+"""Keeps all resource caches equal to etcd: one read of everything, then one watch of everything.
+
+One watch for all resources gives one revision up to which every cache is complete. A lost stream resumes after the
+last revision; when etcd has compacted that away, everything is read again and watches end with 410, which makes
+clients list again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import logging
+from collections.abc import AsyncIterator, Callable, Iterable
+
+import orjson
+from aetcd import rpc
+
+from tricenter.apiserver import errors
+from tricenter.apiserver.cache import watcher
+from tricenter.apiserver.cache.entry import Entry
+from tricenter.apiserver.cache.history import ERROR, Change
+from tricenter.apiserver.cache.resource import ResourceCache
+from tricenter.apiserver.storage.etcd import Etcd
+
+log = logging.getLogger(__name__)
+
+_ROOT = b"/registry/"
+_PAGE = 1000
+_PROGRESS_FIRST, _PROGRESS_NEXT = 0.005, 0.05
+"""Seconds a reader waits before etcd is asked how far the stream is, and between two such questions."""
+
+
+class Mirror:
+    """All caches and the revision up to which they are complete."""
+
+    def __init__(self, etcd: Etcd, caches: Iterable[ResourceCache]) -> None:
+        self.revision = 0
+        self.synced = asyncio.Event()
+        self._etcd = etcd
+        self._reloaded: list[Callable[[], None]] = []
+        self._caches = {cache.prefix: cache for cache in caches}
+        self._requests: asyncio.Queue[rpc.WatchRequest] = asyncio.Queue()
+        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._order = itertools.count()
+        self._asking: asyncio.TimerHandle | None = None
+
+    def on_reload(self, tell: Callable[[], None]) -> None:
+        """Have `tell` called when all caches have been filled anew."""
+        self._reloaded.append(tell)
+
+    async def run(self) -> None:
+        """Read and watch for ever."""
+        pause = 0.0
+        while True:
+            try:
+                await self._follow()
+                pause = 0.0
+            except errors.Expired:
+                log.warning("etcd compacted revision %d before it was seen, reading everything again", self.revision)
+                self.revision = 0
+            except errors.StatusError as error:
+                pause = min(2.0, pause * 2 or 0.05)
+                log.warning("watch of etcd interrupted: %s", error)
+                await asyncio.sleep(pause)
+
+    async def _follow(self) -> None:
+        if not self.revision:
+            await self._load()
+        self._requests = asyncio.Queue()
+        create = rpc.WatchCreateRequest(
+            key=_ROOT, range_end=_end(_ROOT), start_revision=self.revision + 1, progress_notify=True
+        )
+        self._requests.put_nowait(rpc.WatchRequest(create_request=create))
+        async for response in self._etcd.watch(self._outgoing(self._requests)):
+            if response.compact_revision:
+                raise errors.expired("compacted")
+            if response.canceled:
+                raise errors.Unavailable(f"etcd cancelled the watch: {response.cancel_reason}")
+            if response.created:
+                continue
+            self._take(response)
+        raise errors.Unavailable("etcd ended the watch")
+
+    @staticmethod
+    async def _outgoing(queue: asyncio.Queue[rpc.WatchRequest]) -> AsyncIterator[rpc.WatchRequest]:
+        while True:
+            yield await queue.get()
+
+    # --- the first read ---
+
+    async def _load(self) -> None:
+        found: dict[ResourceCache, dict[str, Entry]] = {cache: {} for cache in self._caches.values()}
+        revision, key = 0, _ROOT
+        while True:
+            request = rpc.RangeRequest(key=key, range_end=_end(_ROOT), limit=_PAGE, revision=revision)
+            response = await self._etcd.range(request)
+            revision = revision or response.header.revision
+            for pair in response.kvs:
+                self._sort_in(pair, found)
+            if not response.more:
+                break
+            key = response.kvs[-1].key + b"\0"
+        gone = errors.expired("the server has read its store again").status()
+        last = watcher.json_event(ERROR, orjson.dumps(gone))
+        for cache, entries in found.items():
+            cache.replace(entries, revision, last)
+        for tell in self._reloaded:
+            tell()
+        self._advance(revision)
+        self.synced.set()
+
+    def _sort_in(self, pair: rpc.KeyValue, found: dict[ResourceCache, dict[str, Entry]]) -> None:
+        key = pair.key.decode()
+        cache = self._cache(key)
+        if cache is None:
+            return
+        entry = self._entry(cache, key, pair)
+        if entry is not None:
+            found[cache][key] = entry
+
+    def _cache(self, key: str) -> ResourceCache | None:
+        """The cache of a key: resources have prefixes of one or two path segments below the root."""
+        end = key.find("/", len(_ROOT))
+        cache = self._caches.get(key[: key.find("/", end + 1) + 1]) if end > 0 else None
+        return cache or self._caches.get(key[: end + 1])
+
+    def _entry(self, cache: ResourceCache, key: str, pair: rpc.KeyValue) -> Entry | None:
+        try:
+            return cache.entry(key, pair.value, pair.mod_revision)
+        except (ValueError, AttributeError, TypeError):
+            log.exception("the value of %s is not an object in JSON", key)
+            return None
+
+    # --- the stream ---
+
+    def _take(self, response: rpc.WatchResponse) -> None:
+        revision = self.revision
+        for event in response.events:
+            revision = event.kv.mod_revision
+            key = event.kv.key.decode()
+            cache = self._cache(key)
+            if cache is None:
+                continue
+            current = self._entry(cache, key, event.kv) if event.type == rpc.Event.PUT else None
+            previous = cache.entries.get(key)
+            if current is not None or previous is not None:
+                cache.apply(Change(revision, previous, current))
+        # Only an answer without events says that nothing older is still on its way.
+        self._advance(revision if response.events else max(revision, response.header.revision))
+
+    def _advance(self, revision: int) -> None:
+        self.revision = revision
+        while self._waiting and self._waiting[0][0] <= revision:
+            future = heapq.heappop(self._waiting)[2]
+            if not future.done():
+                future.set_result(None)
+
+    # --- readers ---
+
+    async def wait(self, revision: int, timeout: float = 3.0) -> None:
+        """Until the caches are complete up to `revision`; Timeout when that takes too long."""
+        if self.revision >= revision:
+            return
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[None] = loop.create_future()
+        heapq.heappush(self._waiting, (revision, next(self._order), future))
+        if self._asking is None:
+            self._asking = loop.call_later(_PROGRESS_FIRST, self._ask)
+        try:
+            await asyncio.wait_for(future, timeout)
+        except TimeoutError:
+            text = f"Too large resource version: {revision}, current: {self.revision}"
+            raise errors.Timeout(text, retry_after=1) from None
+
+    def _ask(self) -> None:
+        """Make etcd say how far the stream is: writes outside our prefix raise the revision without an event."""
+        self._asking = None
+        while self._waiting and self._waiting[0][2].done():
+            heapq.heappop(self._waiting)
+        if self._waiting:
+            self._requests.put_nowait(rpc.WatchRequest(progress_request=rpc.WatchProgressRequest()))
+            self._asking = asyncio.get_running_loop().call_later(_PROGRESS_NEXT, self._ask)
+
+
+def _end(prefix: bytes) -> bytes:
+    """The first key after all keys with the prefix (which ends in a slash)."""
+    return prefix[:-1] + bytes([prefix[-1] + 1])

@@ -1,0 +1,136 @@
+"""The watch cache of one resource: its objects in key order, its recent history and its watchers."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Callable, Iterator
+
+from tricenter.apiserver.cache import selectable
+from tricenter.apiserver.cache.entry import Entry, make
+from tricenter.apiserver.cache.history import Change, History
+from tricenter.apiserver.cache.predicate import Predicate
+from tricenter.apiserver.cache.watcher import Watcher
+
+Listener = Callable[[Change], None]
+Bucket = tuple[str, str]
+
+_ALL: Bucket = ("", "")
+
+
+class ResourceCache:
+    """Objects by key. Everything happens in one thread, so a reader sees one revision between two awaits."""
+
+    def __init__(self, prefix: str, extract: selectable.Extract, *, history: int) -> None:
+        self.prefix = prefix
+        self.entries: dict[str, Entry] = {}
+        self.listeners: list[Listener] = []
+        self._keys: list[str] = []
+        self._extract = extract
+        self._limit = history
+        self._watchers: dict[Bucket, dict[Watcher, None]] = {}
+        self.history = History(0, history)
+
+    def key(self, namespace: str, name: str) -> str:
+        """The etcd key of an object."""
+        return f"{self.prefix}{namespace}/{name}" if namespace else f"{self.prefix}{name}"
+
+    def entry(self, key: str, stored: bytes, revision: int) -> Entry:
+        """The entry of a stored value of this resource."""
+        return make(key, stored, revision, self._extract)
+
+    def get(self, namespace: str, name: str) -> Entry | None:
+        """The object, or None."""
+        return self.entries.get(self.key(namespace, name))
+
+    def select(self, predicate: Predicate) -> Iterator[Entry]:
+        """Matching objects in key order."""
+        if predicate.name and (predicate.namespace or not self._namespaced):
+            entry = self.get(predicate.namespace, predicate.name)
+            return iter((entry,) if entry is not None and predicate.matches(entry) else ())
+        found = (self.entries[key] for key in self.keys(predicate.namespace))
+        return found if predicate.everything else filter(predicate.matches, found)
+
+    @property
+    def _namespaced(self) -> bool:
+        return bool(self._keys) and self._keys[0].count("/", len(self.prefix)) > 0
+
+    def keys(self, namespace: str = "", after: str = "") -> list[str]:
+        """Keys in order: of a namespace or all; from the key `after`, exclusive."""
+        begin = f"{self.prefix}{namespace}/" if namespace else self.prefix
+        start = bisect_left(self._keys, begin)
+        if after:
+            start = max(start, bisect_left(self._keys, after + "\0"))
+        return self._keys[start : bisect_left(self._keys, begin[:-1] + "0")]
+
+    # --- writing, only by the mirror ---
+
+    def replace(self, entries: dict[str, Entry], revision: int, last: bytes) -> None:
+        """Start anew from a full read at `revision`; watches end with `last`, for they may have missed something."""
+        self.entries = entries
+        self._keys = sorted(entries)
+        self.history = History(revision, self._limit)
+        for watcher in list(self.watchers()):
+            watcher.end(last)
+        self._watchers.clear()
+
+    def apply(self, change: Change) -> None:
+        """Take in one change and tell everybody who is concerned."""
+        entry = change.current
+        if entry is not None:
+            if entry.key not in self.entries:
+                insort(self._keys, entry.key)
+            self.entries[entry.key] = entry
+        elif change.previous is not None:
+            del self.entries[change.previous.key]
+            del self._keys[bisect_left(self._keys, change.previous.key)]
+        self.history.append(change)
+        for bucket in self._buckets(change):
+            for watcher in self._watchers.get(bucket, ()):
+                watcher.offer(change)
+        change.encoded.clear()
+        for listener in self.listeners:
+            listener(change)
+
+    # --- watching ---
+
+    def watchers(self) -> Iterator[Watcher]:
+        """All watchers."""
+        for bucket in self._watchers.values():
+            yield from bucket
+
+    def attach(self, watcher: Watcher, since: int | None) -> None:
+        """Add a watcher; with `since` it first gets what happened after that revision (which history must cover)."""
+        if since is not None:
+            for change in self.history.since(since):
+                watcher.offer(change)
+                change.encoded.clear()
+        self._watchers.setdefault(_bucket(watcher.predicate), {})[watcher] = None
+
+    def detach(self, watcher: Watcher) -> None:
+        """Remove a watcher."""
+        name = _bucket(watcher.predicate)
+        bucket = self._watchers.get(name)
+        if bucket is not None:
+            bucket.pop(watcher, None)
+            if not bucket:
+                del self._watchers[name]
+
+    def _buckets(self, change: Change) -> set[Bucket]:
+        found = {_ALL}
+        for entry in (change.previous, change.current):
+            if entry is not None:
+                found.add(("namespace", entry.namespace))
+                found.add(("name", f"{entry.namespace}/{entry.name}"))
+                found.add(("node", entry.fields.get("spec.nodeName", "")))
+        return found
+
+
+def _bucket(predicate: Predicate) -> Bucket:
+    """Where a watcher is kept: the narrowest condition of its predicate that a change can be looked up by."""
+    if predicate.name and predicate.namespace:
+        return ("name", f"{predicate.namespace}/{predicate.name}")
+    if predicate.node is not None:
+        return ("node", predicate.node)
+    if predicate.namespace:
+        return ("namespace", predicate.namespace)
+    return _ALL

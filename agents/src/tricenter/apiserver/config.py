@@ -1,0 +1,100 @@
+"""Configuration of the API server agent (`/etc/tricenter/apiserver.yaml`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class EtcdConfig:
+    """How to reach etcd."""
+
+    endpoints: tuple[str, ...]
+    """`host:port` of the members; the first is preferred (the local member), the others are fallbacks."""
+
+    ca: Path | None = None
+    """Trust anchor of the members' certificates; without it the connection is plain (local trials only)."""
+
+    cert: Path | None = None
+    """Client certificate."""
+
+    key: Path | None = None
+    """Key of the client certificate."""
+
+    timeout: float = 5.0
+    """Seconds after which one etcd request is given up."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Everything the API server needs to know."""
+
+    etcd: EtcdConfig
+    """The store."""
+
+    cert: Path
+    """Serving certificate."""
+
+    key: Path
+    """Key of the serving certificate."""
+
+    client_ca: Path
+    """CA that signs client certificates."""
+
+    service_account_key: Path
+    """Private key that signs service account tokens."""
+
+    service_account_keys: tuple[Path, ...] = ()
+    """Public keys that verify service account tokens; the public half of `service_account_key` is always one."""
+
+    service_account_issuer: str = "https://kubernetes.default.svc.cluster.local"
+    """`iss` of issued tokens, and the default audience."""
+
+    kubelet_ca: Path | None = None
+    """CA of the kubelets' serving certificates; default: `client_ca`."""
+
+    kubelet_cert: Path | None = None
+    """Client certificate towards kubelets; without it log, exec, attach and port-forward answer 503."""
+
+    kubelet_key: Path | None = None
+    """Key of `kubelet_cert`."""
+
+    listen: str = "0.0.0.0"  # noqa: S104  # the API is served on every address of the machine
+    """Address to listen on."""
+
+    port: int = 6443
+    """Port to listen on."""
+
+    advertise_address: str = "127.0.0.1"
+    """Address that the endpoints of the `kubernetes` Service name (the site's anycast address)."""
+
+    service_cidr: str = "10.96.0.0/16"
+    """Range of cluster addresses; its first address is the `kubernetes` Service."""
+
+    nodeport_range: str = "30000-32767"
+    """Range of node ports, inclusive."""
+
+    workers: int = 1
+    """Server processes that share the port; each has its own watch cache."""
+
+    max_body_bytes: int = 3 * 1024 * 1024
+    """Largest accepted request body, upstream's 3 MiB."""
+
+    watch_queue_bytes: int = 32 * 1024 * 1024
+    """Undelivered bytes after which a watch is ended instead of holding memory for a client that does not read."""
+
+    history_events: int = 8192
+    """Events a resource remembers for watches that resume from a revision."""
+
+    event_ttl: int = 3600
+    """Seconds that an Event object lives."""
+
+    bookmark_seconds: float = 60.0
+    """Interval of bookmarks on watches that allow them."""
+
+    shutdown_seconds: float = 10.0
+    """Longest drain at the end."""
+
+    token_audiences: tuple[str, ...] = field(default=())
+    """Accepted token audiences besides the issuer."""

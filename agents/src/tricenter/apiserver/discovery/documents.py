@@ -1,0 +1,126 @@
+"""Discovery documents: /api, /apis and their groups and versions, plain and aggregated (KEP-3352)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tricenter.apimachinery.kinds import Kind
+from tricenter.apiserver.resources import Resources
+
+Document = dict[str, Any]
+
+
+class Documents:
+    """Builds the documents from the served resources."""
+
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+
+    def _versions(self) -> dict[str, list[str]]:
+        """Versions by group, in the order in which they are served."""
+        found: dict[str, list[str]] = {}
+        for resource in self._resources:
+            versions = found.setdefault(resource.kind.group, [])
+            if resource.kind.version not in versions:
+                versions.append(resource.kind.version)
+        return found
+
+    def _kinds(self, group: str, version: str) -> list[Kind]:
+        kinds = [item.kind for item in self._resources if (item.kind.group, item.kind.version) == (group, version)]
+        return sorted(kinds, key=lambda kind: kind.plural)
+
+    def core(self, address: str) -> Document:
+        """/api."""
+        servers = [{"clientCIDR": "0.0.0.0/0", "serverAddress": address}]
+        return {"kind": "APIVersions", "versions": self._versions()[""], "serverAddressByClientCIDRs": servers}
+
+    def groups(self) -> Document:
+        """/apis."""
+        groups = [self.group(name) for name in self._versions() if name]
+        return {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}
+
+    def group(self, name: str) -> Document | None:
+        """/apis/GROUP, or None."""
+        versions = self._versions().get(name)
+        if not versions or not name:
+            return None
+        listed = [{"groupVersion": f"{name}/{version}", "version": version} for version in versions]
+        return {"kind": "APIGroup", "apiVersion": "v1", "name": name, "versions": listed, "preferredVersion": listed[0]}
+
+    def version(self, group: str, version: str) -> Document | None:
+        """/api/v1 or /apis/GROUP/VERSION, or None."""
+        kinds = self._kinds(group, version)
+        if not kinds:
+            return None
+        resources: list[Document] = []
+        for kind in kinds:
+            resources.append(_resource(kind))
+            resources.extend(_subresources(kind))
+        name = f"{group}/{version}" if group else version
+        return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": name, "resources": resources}
+
+    def aggregated(self, *, core: bool, version: str) -> Document:
+        """/api (`core`) or /apis as APIGroupDiscoveryList."""
+        items = [
+            {
+                "metadata": {"name": group, "creationTimestamp": None} if group else {"creationTimestamp": None},
+                "versions": [self._aggregated_version(group, name) for name in versions],
+            }
+            for group, versions in self._versions().items()
+            if core == (group == "")
+        ]
+        api = f"apidiscovery.k8s.io/{version}"
+        return {"kind": "APIGroupDiscoveryList", "apiVersion": api, "metadata": {}, "items": items}
+
+    def _aggregated_version(self, group: str, version: str) -> Document:
+        resources = [_aggregated_resource(kind) for kind in self._kinds(group, version)]
+        return {"version": version, "resources": resources, "freshness": "Current"}
+
+
+def _resource(kind: Kind) -> Document:
+    body: Document = {
+        "name": kind.plural,
+        "singularName": kind.singular,
+        "namespaced": kind.namespaced,
+        "kind": kind.kind,
+        "verbs": list(kind.verbs),
+    }
+    if kind.short_names:
+        body["shortNames"] = list(kind.short_names)
+    if kind.categories:
+        body["categories"] = list(kind.categories)
+    return body
+
+
+def _subresources(kind: Kind) -> list[Document]:
+    found = []
+    for sub in sorted(kind.subresources, key=lambda item: item.name):
+        body: Document = {"name": f"{kind.plural}/{sub.name}", "singularName": "", "namespaced": kind.namespaced}
+        if (sub.group, sub.version) != (kind.group, kind.version):
+            body |= {"group": sub.group, "version": sub.version}
+        found.append({**body, "kind": sub.kind, "verbs": list(sub.verbs)})
+    return found
+
+
+def _aggregated_resource(kind: Kind) -> Document:
+    body: Document = {
+        "resource": kind.plural,
+        "responseKind": {"group": kind.group, "version": kind.version, "kind": kind.kind},
+        "scope": "Namespaced" if kind.namespaced else "Cluster",
+        "singularResource": kind.singular,
+        "verbs": list(kind.verbs),
+    }
+    if kind.short_names:
+        body["shortNames"] = list(kind.short_names)
+    if kind.categories:
+        body["categories"] = list(kind.categories)
+    if kind.subresources:
+        body["subresources"] = [
+            {
+                "subresource": sub.name,
+                "responseKind": {"group": sub.group, "version": sub.version, "kind": sub.kind},
+                "verbs": list(sub.verbs),
+            }
+            for sub in sorted(kind.subresources, key=lambda item: item.name)
+        ]
+    return body

@@ -1,0 +1,78 @@
+"""The API server's life: read the store, serve, create what every cluster has, drain."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+
+from tricenter.apiserver import assembly
+from tricenter.apiserver.assembly import Parts
+from tricenter.apiserver.bootstrap import bootstrap
+from tricenter.apiserver.config import Config
+from tricenter.runtime import notify, tasks, tls
+
+log = logging.getLogger(__name__)
+
+_BACKLOG = 1024
+_KEEP_ALIVE = 90.0
+_PREFER_SECONDS = 10.0
+
+
+async def run(config: Config, *, stop: asyncio.Event) -> None:
+    """Serve until `stop` is set."""
+    parts = assembly.assemble(config)
+    try:
+        async with _listening(parts):
+            await tasks.until(
+                stop, parts.mirror.run(), _prefer_first(parts), _begin(parts), notify.keep_alive(parts.health.well)
+            )
+    finally:
+        await parts.etcd.close()
+
+
+async def _begin(parts: Parts) -> None:
+    """Announce readiness once the caches are filled and the bootstrap objects exist."""
+    await parts.mirror.synced.wait()
+    await bootstrap.run(parts)
+    parts.health.bootstrapped.set()
+    notify.ready()
+    notify.status(f"serving {sum(len(cache.entries) for cache in parts.resources.caches())} objects")
+    log.info("ready")
+    await asyncio.Event().wait()
+
+
+async def _prefer_first(parts: Parts) -> None:
+    """Return to the local etcd member when it is back."""
+    while True:
+        await asyncio.sleep(_PREFER_SECONDS)
+        await parts.etcd.prefer_first()
+
+
+@contextlib.asynccontextmanager
+async def _listening(parts: Parts) -> AsyncIterator[None]:
+    """Accept connections while the context is open, then end watches and drain."""
+    config = parts.config
+    context = tls.server_context(config.cert, config.key, config.client_ca, require_client=False)
+    server = web.Server(
+        parts.server.handle,
+        access_log=None,
+        keepalive_timeout=_KEEP_ALIVE,
+        handler_cancellation=True,
+        tcp_keepalive=True,
+    )
+    loop = asyncio.get_running_loop()
+    listener = await loop.create_server(
+        server, config.listen, config.port, ssl=context, backlog=_BACKLOG, reuse_port=True, ssl_handshake_timeout=10
+    )
+    log.info("listening on %s:%d", config.listen, config.port)
+    try:
+        yield
+    finally:
+        parts.health.stopping = True
+        listener.close()
+        parts.watching.end_all()
+        await server.shutdown(config.shutdown_seconds)

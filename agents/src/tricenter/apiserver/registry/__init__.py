@@ -1,0 +1,1 @@
+"""What the server does to objects of a kind before they are stored."""

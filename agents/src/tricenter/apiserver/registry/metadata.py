@@ -1,0 +1,79 @@
+"""metadata of objects: what the server sets, what a client may never change (k8s.io/apiserver registry/rest/meta.go)."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from tricenter.apimachinery import fielderrors, names, times
+from tricenter.apiserver import errors
+
+Object = dict[str, Any]
+
+_SERVER_ONLY = ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "resourceVersion", "generation")
+_FIXED = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "selfLink")
+
+
+def set_namespace(obj: Object, namespace: str, *, namespaced: bool) -> None:
+    """The namespace of the path is the object's. Raises BadRequest when the object says otherwise."""
+    metadata = obj["metadata"]
+    given = metadata.get("namespace") or ""
+    if not namespaced:
+        metadata.pop("namespace", None)
+    elif not namespace:
+        raise errors.BadRequest("an empty namespace may not be set during creation")
+    elif given and given != namespace:
+        raise errors.BadRequest("the namespace of the provided object does not match the namespace sent on the request")
+    else:
+        metadata["namespace"] = namespace
+
+
+def fill(obj: Object) -> None:
+    """What a new object gets from the server."""
+    metadata = obj["metadata"]
+    for key in _SERVER_ONLY:
+        metadata.pop(key, None)
+    if not metadata.get("name") and metadata.get("generateName"):
+        metadata["name"] = names.generate(metadata["generateName"])
+    metadata["uid"] = str(uuid.uuid4())
+    metadata["creationTimestamp"] = times.now_rfc3339()
+
+
+def keep(old: Object, new: Object, target: errors.Target) -> None:
+    """Keep what an update may not change. Raises BadRequest or Conflict."""
+    before, after = old["metadata"], new["metadata"]
+    name, namespace = after.setdefault("name", before["name"]), after.get("namespace")
+    if name != before["name"]:
+        raise errors.BadRequest(
+            f"the name of the object ({name}) does not match the name on the URL ({before['name']})", target
+        )
+    if namespace and namespace != before.get("namespace"):
+        raise errors.BadRequest(
+            "the namespace of the provided object does not match the namespace sent on the request", target
+        )
+    if after.get("uid") and after["uid"] != before.get("uid"):
+        why = f"Precondition failed: UID in precondition: {after['uid']}, UID in object meta: {before.get('uid')}"
+        raise errors.conflict(target, why)
+    if after.get("resourceVersion") and after["resourceVersion"] != before["resourceVersion"]:
+        raise errors.modified(target)
+    after["resourceVersion"] = before["resourceVersion"]
+    for key in ("namespace", *_FIXED):
+        if key in before:
+            after[key] = before[key]
+        else:
+            after.pop(key, None)
+    if before.get("deletionTimestamp"):
+        _no_new_finalizers(before, after, new, target)
+
+
+def _no_new_finalizers(before: Object, after: Object, new: Object, target: errors.Target) -> None:
+    """An object that is being deleted gets no new finalizer."""
+    added = [item for item in after.get("finalizers") or () if item not in (before.get("finalizers") or ())]
+    if added:
+        message = (
+            "Forbidden: no new finalizers can be added if the object is being deleted, "
+            f"found new finalizers []string{{{', '.join(repr(item).replace(chr(39), chr(34)) for item in added)}}}"
+        )
+        problem = fielderrors.FieldError("metadata.finalizers", fielderrors.REASON_FORBIDDEN, message)
+        kind = errors.Target(group=target.group, kind=new["kind"], name=target.name)
+        raise errors.invalid(kind, [problem])

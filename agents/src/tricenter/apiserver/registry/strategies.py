@@ -1,0 +1,32 @@
+"""Which strategy a kind has."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from tricenter.apimachinery.kinds import Kind
+from tricenter.apiserver.registry.namespaces import NamespaceStrategy
+from tricenter.apiserver.registry.pods import PodStrategy
+from tricenter.apiserver.registry.strategy import Strategy
+from tricenter.apiserver.registry.workloads import CertificateRequestStrategy, JobStrategy, ReturnsDeleted, SpecOnly
+
+_OWN: dict[tuple[str, str], type[Strategy]] = {
+    ("", "pods"): PodStrategy,
+    ("", "namespaces"): NamespaceStrategy,
+    ("", "persistentvolumes"): ReturnsDeleted,
+    ("", "persistentvolumeclaims"): ReturnsDeleted,
+    ("", "podtemplates"): ReturnsDeleted,
+    ("", "resourcequotas"): ReturnsDeleted,
+    ("", "serviceaccounts"): ReturnsDeleted,
+    ("", "services"): ReturnsDeleted,
+    ("batch", "jobs"): JobStrategy,
+    ("certificates.k8s.io", "certificatesigningrequests"): CertificateRequestStrategy,
+    ("discovery.k8s.io", "endpointslices"): SpecOnly,
+}
+
+
+@cache
+def of(kind: Kind) -> Strategy:
+    """The strategy of a kind."""
+    cls = _OWN.get((kind.group, kind.plural), Strategy)
+    return cls(kind.group, kind.plural, has_status=kind.subresource("status") is not None)

@@ -1,0 +1,100 @@
+"""What happens to an object of any kind before it is stored (k8s.io/apiserver registry/rest Create- and UpdateStrategy).
+
+A kind with rules of its own has a subclass in one of the sibling modules; `strategies.of` knows them.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+Object = dict[str, Any]
+
+FOREGROUND, ORPHAN = "foregroundDeletion", "orphan"
+
+_GENERATION = {
+    ("", "pods"),
+    ("", "replicationcontrollers"),
+    ("admissionregistration.k8s.io", "mutatingwebhookconfigurations"),
+    ("admissionregistration.k8s.io", "validatingadmissionpolicies"),
+    ("admissionregistration.k8s.io", "validatingadmissionpolicybindings"),
+    ("admissionregistration.k8s.io", "validatingwebhookconfigurations"),
+    ("apiextensions.k8s.io", "customresourcedefinitions"),
+    ("apps", "daemonsets"),
+    ("apps", "deployments"),
+    ("apps", "replicasets"),
+    ("apps", "statefulsets"),
+    ("batch", "cronjobs"),
+    ("batch", "jobs"),
+    ("discovery.k8s.io", "endpointslices"),
+    ("flowcontrol.apiserver.k8s.io", "flowschemas"),
+    ("flowcontrol.apiserver.k8s.io", "prioritylevelconfigurations"),
+    ("networking.k8s.io", "ingressclasses"),
+    ("networking.k8s.io", "ingresses"),
+    ("networking.k8s.io", "networkpolicies"),
+    ("policy", "poddisruptionbudgets"),
+}
+"""Resources whose generation counts changes of what is wanted."""
+
+
+class Strategy:
+    """The rules that hold for every kind."""
+
+    returns_deleted = False
+    """Whether a delete answers with the object instead of a Status."""
+
+    def __init__(self, group: str, plural: str, *, has_status: bool) -> None:
+        self.has_status = has_status
+        self.has_generation = (group, plural) in _GENERATION
+
+    def prepare_create(self, obj: Object) -> None:
+        """Drop what a client may not set and fill in what every new object has."""
+        if self.has_status:
+            obj.pop("status", None)
+        if self.has_generation:
+            obj["metadata"]["generation"] = 1
+
+    def prepare_update(self, old: Object, new: Object) -> None:
+        """Keep what an update of the main resource may not change."""
+        if self.has_status:
+            _keep(old, new, "status")
+        if self.has_generation:
+            changed = self.wanted(old) != self.wanted(new)
+            _set_generation(old, new, raised=changed)
+
+    def prepare_status(self, old: Object, new: Object) -> None:
+        """Keep everything but the status (and labels, annotations)."""
+        for key in (set(old) | set(new)) - {"status", "metadata"}:
+            _keep(old, new, key)
+        for key in ("finalizers", "ownerReferences", "generation"):
+            _keep(old["metadata"], new["metadata"], key)
+
+    def wanted(self, obj: Object) -> Object:
+        """The part of an object whose change raises the generation."""
+        return {key: value for key, value in obj.items() if key not in ("metadata", "status")}
+
+    def finalizers(self, obj: Object) -> list[str]:
+        """Who must agree before the object goes."""
+        return list(obj["metadata"].get("finalizers") or ())
+
+    def grace(self, obj: Object, requested: int | None) -> int | None:  # noqa: ARG002  # for subclasses
+        """Seconds an object stays after its deletion; None for kinds that go at once."""
+        return None
+
+    def mark_deleted(self, obj: Object) -> None:
+        """Called when an object becomes one that is being deleted."""
+        if self.has_generation:
+            obj["metadata"]["generation"] = int(obj["metadata"].get("generation") or 0) + 1
+
+
+def _keep(old: Object, new: Object, key: str) -> None:
+    if key in old:
+        new[key] = copy.deepcopy(old[key])
+    else:
+        new.pop(key, None)
+
+
+def _set_generation(old: Object, new: Object, *, raised: bool) -> None:
+    generation = int(old["metadata"].get("generation") or 0) + (1 if raised else 0)
+    if generation:
+        new["metadata"]["generation"] = generation

@@ -1,0 +1,95 @@
+"""Writing answers: whole bodies, long bodies in pieces, warnings, compression and Status objects."""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import orjson
+import yaml
+from aiohttp import web
+
+from tricenter.apiserver import errors
+from tricenter.apiserver.negotiation import JSON, YAML
+
+_PIECE = 256 * 1024
+_COMPRESS_FROM = 128 * 1024
+"""Upstream compresses answers from this size on."""
+
+
+def header_warnings(warnings: Sequence[str]) -> list[tuple[str, str]]:
+    """Warning headers of an answer."""
+    return [("Warning", f'299 - "{_quoted(text)}"') for text in warnings]
+
+
+def _quoted(text: str) -> str:
+    plain = "".join(char if char.isprintable() else " " for char in text)
+    return plain.replace("\\", "\\\\").replace('"', '\\"')
+
+
+def raw(body: bytes, *, code: int = 200, media: str = JSON, warnings: Sequence[str] = ()) -> web.Response:
+    """Encoded JSON as an answer, re-encoded when YAML is asked for."""
+    if media == YAML:
+        body = yaml.safe_dump(orjson.loads(body), sort_keys=False).encode()
+    response = web.Response(
+        body=body, status=code, headers={"Content-Type": media, "Cache-Control": "no-cache, private"}
+    )
+    for name, value in header_warnings(warnings):
+        response.headers.add(name, value)
+    return response
+
+
+def json(obj: Any, *, code: int = 200, media: str = JSON, warnings: Sequence[str] = ()) -> web.Response:
+    """An object as an answer."""
+    return raw(orjson.dumps(obj), code=code, media=media, warnings=warnings)
+
+
+def status(error: errors.StatusError) -> web.Response:
+    """An error as an answer."""
+    response = json(error.status(), code=error.code)
+    if error.retry_after is not None:
+        response.headers["Retry-After"] = str(error.retry_after)
+    return response
+
+
+def success(details: dict[str, Any]) -> dict[str, Any]:
+    """A Status that says that all went well."""
+    return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
+
+
+async def pieces(http: web.BaseRequest, parts: Iterable[bytes], size: int) -> web.StreamResponse:
+    """A long body, written in pieces: memory stays flat and other requests get their turn in between."""
+    response = web.StreamResponse(headers={"Content-Type": JSON, "Cache-Control": "no-cache, private"})
+    squeeze = zlib.compressobj(1, wbits=31) if size >= _COMPRESS_FROM and accepts_gzip(http) else None
+    if squeeze is None:
+        response.content_length = size
+    else:
+        response.headers["Content-Encoding"] = "gzip"
+    await response.prepare(http)
+    buffer, length = [], 0
+    for part in parts:
+        buffer.append(part)
+        length += len(part)
+        if length >= _PIECE:
+            await _write(response, b"".join(buffer), squeeze)
+            buffer, length = [], 0
+    await _write(response, b"".join(buffer), squeeze)
+    if squeeze is not None:
+        await response.write(squeeze.flush())
+    await response.write_eof()
+    return response
+
+
+async def _write(response: web.StreamResponse, data: bytes, squeeze: Any) -> None:
+    if squeeze is not None:
+        data = squeeze.compress(data)
+        await asyncio.sleep(0)
+    if data:
+        await response.write(data)
+
+
+def accepts_gzip(http: web.BaseRequest) -> bool:
+    """Whether the client takes gzip."""
+    return "gzip" in http.headers.get("Accept-Encoding", "").lower()

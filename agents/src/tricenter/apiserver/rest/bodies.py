@@ -1,0 +1,113 @@
+"""Request bodies: bounded reading and decoding from JSON or YAML."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from typing import Any
+
+import orjson
+import yaml
+from aiohttp import web
+
+from tricenter.apiserver import errors
+from tricenter.apiserver.resources import Resource
+
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_YAML_TYPES = ("application/yaml", "application/x-yaml", "text/yaml")
+_DEPTH = 200
+"""Deepest nesting of a YAML body; JSON's own parser has a limit of its own."""
+
+
+async def read(http: web.BaseRequest, limit: int) -> bytes:
+    """The body. Raises TooLarge above `limit` bytes."""
+    declared = http.content_length
+    if declared is not None and declared > limit:
+        raise _too_large(limit)
+    chunks, size = [], 0
+    async for chunk in http.content.iter_any():
+        size += len(chunk)
+        if size > limit:
+            raise _too_large(limit)
+        chunks.append(chunk)
+    body = b"".join(chunks)
+    if http.headers.get("Content-Encoding", "").lower() == "gzip" and body[:2] == b"\x1f\x8b":
+        return _inflate(body, limit)
+    return body
+
+
+def _inflate(body: bytes, limit: int) -> bytes:
+    try:
+        plain = zlib.decompressobj(wbits=31).decompress(body, limit + 1)
+    except (zlib.error, gzip.BadGzipFile) as error:
+        raise errors.BadRequest(f"the body is not valid gzip: {error}") from error
+    if len(plain) > limit:
+        raise _too_large(limit)
+    return plain
+
+
+def _too_large(limit: int) -> errors.TooLarge:
+    return errors.TooLarge(f"Request entity too large: limit is {limit}")
+
+
+def media_type(http: web.BaseRequest) -> str:
+    """Content-Type without parameters, lower case; JSON when there is none."""
+    return http.headers.get("Content-Type", "application/json").partition(";")[0].strip().lower() or "application/json"
+
+
+def parse(body: bytes, media: str) -> Any:
+    """Decode JSON or YAML. Raises BadRequest."""
+    if media in _YAML_TYPES:
+        return _parse_yaml(body)
+    if media not in ("application/json", "text/plain", "application/x-www-form-urlencoded", "*/*"):
+        raise errors.UnsupportedMedia(
+            "the body of the request was in an unknown format - accepted media types include: "
+            "application/json, application/yaml"
+        )
+    return parse_json(body)
+
+
+def parse_json(body: bytes) -> Any:
+    """Decode JSON. Raises BadRequest."""
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise errors.BadRequest(f"the object provided is unrecognized (must be of type JSON): {error}") from error
+
+
+def _parse_yaml(body: bytes) -> Any:
+    try:
+        text = body.decode()
+        if max(text.count("["), text.count("{")) > 20_000 or "[" * _DEPTH in text or "{" * _DEPTH in text:
+            raise errors.BadRequest("error converting YAML to JSON: nested too deeply")
+        for event in yaml.parse(text, Loader=_LOADER):
+            if isinstance(event, yaml.AliasEvent):
+                raise errors.BadRequest("error converting YAML to JSON: aliases are not accepted")
+        # Through JSON and back: dates and other YAML types become what JSON has, as in upstream's conversion.
+        return orjson.loads(orjson.dumps(yaml.load(text, Loader=_LOADER), option=orjson.OPT_NON_STR_KEYS))  # noqa: S506
+    except (yaml.YAMLError, UnicodeDecodeError, TypeError, ValueError, RecursionError) as error:
+        raise errors.BadRequest(f"error converting YAML to JSON: {error}") from error
+
+
+def as_object(data: Any, resource: Resource) -> dict[str, Any]:
+    """An object of the resource's kind, with its type filled in. Raises BadRequest."""
+    if not isinstance(data, dict):
+        raise errors.BadRequest("couldn't get version/kind; json parse error: the body is not an object")
+    kind = resource.kind
+    given = (data.get("apiVersion") or kind.api_version, data.get("kind") or kind.kind)
+    if given != (kind.api_version, kind.kind):
+        text = (
+            f'{data.get("kind")} in version "{data.get("apiVersion")}" cannot be handled as a {kind.kind}: '
+            f"the API version in the data ({given[0]}, Kind={given[1]}) does not match the expected API version "
+            f"({kind.api_version}, Kind={kind.kind})"
+        )
+        raise errors.BadRequest(text)
+    data["apiVersion"], data["kind"] = given
+    metadata = data.setdefault("metadata", {})
+    if metadata is None:
+        data["metadata"] = {}
+    elif not isinstance(metadata, dict):
+        raise errors.BadRequest(
+            f'{kind.kind} in version "{kind.api_version}" cannot be handled: metadata is not an object'
+        )
+    return data

@@ -1,0 +1,93 @@
+"""From what a client sends to what is stored: the steps that create, update, patch and subresources share.
+
+The order is upstream's (registry/rest/create.go, update.go): metadata, strategy, defaults, mutating admission,
+validation, validating admission, ownership of fields.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from tricenter.apimachinery import defaults, fielderrors, schema
+from tricenter.apiserver import errors
+from tricenter.apiserver.admission.chain import CREATE, UPDATE, Admission, Attributes
+from tricenter.apiserver.registry import fieldcheck, metadata, strategies
+from tricenter.apiserver.rest.call import Call
+
+Object = dict[str, Any]
+
+
+class Changes:
+    """Prepares objects for storage."""
+
+    def __init__(self, admission: Admission) -> None:
+        self._admission = admission
+
+    async def created(self, call: Call, obj: Object, *, managed: bool = True) -> Object:
+        """A new object, ready to be stored. Raises StatusError. `managed` objects already know who owns their fields."""
+        kind = call.resource.kind
+        fieldcheck.check(call, obj)
+        metadata.set_namespace(obj, call.info.namespace, namespaced=kind.namespaced)
+        metadata.fill(obj)
+        if not obj["metadata"].get("name"):
+            raise _nameless(call)
+        strategies.of(kind).prepare_create(obj)
+        defaults.apply(kind, obj)
+        attributes = Attributes(call, CREATE, obj, None)
+        await self._admission.mutate(attributes)
+        _refuse(call, obj, schema.validate(kind, obj))
+        await self._admission.validate(attributes)
+        if managed:
+            return _owned(call, {}, obj)
+        return obj
+
+    async def updated(self, call: Call, old: Object, new: Object, *, managed: bool = True) -> Object:
+        """An object after an update of the resource or one of its subresources. Raises StatusError."""
+        kind = call.resource.kind
+        strategy = strategies.of(kind)
+        fieldcheck.check(call, new)
+        metadata.keep(old, new, call.resource.target(old["metadata"]["name"]))
+        if call.info.subresource == "status":
+            strategy.prepare_status(old, new)
+        else:
+            strategy.prepare_update(old, new)
+        defaults.apply(kind, new)
+        attributes = Attributes(call, UPDATE, new, old)
+        await self._admission.mutate(attributes)
+        _refuse(call, new, schema.validate(kind, new))
+        await self._admission.validate(attributes)
+        if managed:
+            return _owned(call, old, new)
+        return new
+
+
+def _owned(call: Call, old: Object, new: Object) -> Object:
+    """Note who changed which fields; an update that changes nothing leaves everything as it is."""
+    if old and _equal(old, new):
+        return old
+    return new
+
+
+def _equal(old: Object, new: Object) -> bool:
+    return bare(old) == bare(new)
+
+
+def bare(obj: Object) -> Object:
+    """An object without the record of who owns its fields."""
+    plain = copy.copy(obj)
+    plain["metadata"] = {key: value for key, value in obj["metadata"].items() if key != "managedFields"}
+    return plain
+
+
+def _nameless(call: Call) -> errors.StatusError:
+    kind = call.resource.kind
+    problem = fielderrors.required("metadata.name", "name or generateName is required")
+    return errors.invalid(errors.Target(group=kind.group, kind=kind.kind), [problem])
+
+
+def _refuse(call: Call, obj: Object, problems: list[Any]) -> None:
+    if problems:
+        kind = call.resource.kind
+        name = obj["metadata"].get("name", "")
+        raise errors.invalid(errors.Target(group=kind.group, kind=kind.kind, name=name), problems)

@@ -1,0 +1,199 @@
+"""delete and deletecollection: preconditions, grace, finalizers and propagation (registry/rest/delete.go)."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass, replace
+from typing import Any
+
+from aiohttp import web
+
+from tricenter.apimachinery import times
+from tricenter.apiserver import errors
+from tricenter.apiserver.admission.chain import DELETE, Admission, Attributes
+from tricenter.apiserver.config import Config
+from tricenter.apiserver.registry import conversion, strategies
+from tricenter.apiserver.registry.allocation import Allocation
+from tricenter.apiserver.registry.strategy import FOREGROUND, ORPHAN, Strategy
+from tricenter.apiserver.requestinfo import truth
+from tricenter.apiserver.rest import answers, bodies, selecting
+from tricenter.apiserver.rest.call import Call
+from tricenter.apiserver.rest.reads import Reads
+from tricenter.apiserver.storage.store import Store
+
+Object = dict[str, Any]
+
+_POLICIES = ("Orphan", "Background", "Foreground")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeleteOptions:
+    """What a delete demands."""
+
+    grace: int | None = None
+    propagation: str = ""
+    uid: str = ""
+    version: str = ""
+
+
+class Deleting:
+    """Answers delete and deletecollection."""
+
+    def __init__(
+        self, config: Config, store: Store, reads: Reads, admission: Admission, allocation: Allocation
+    ) -> None:
+        self._config = config
+        self._store = store
+        self._reads = reads
+        self._admission = admission
+        self._allocation = allocation
+
+    async def delete(self, call: Call) -> web.StreamResponse:
+        """DELETE of one object: 200 with a Status (or the object), 202 never: what lingers is shown by the object."""
+        options = await self._options(call)
+        obj, gone = await self.remove(call, options)
+        strategy = strategies.of(call.resource.kind)
+        if not gone or strategy.returns_deleted:
+            return answers.json(obj, warnings=call.warnings)
+        kind, metadata = call.resource.kind, obj["metadata"]
+        details = {"name": metadata["name"], "group": kind.group, "kind": kind.plural, "uid": metadata.get("uid", "")}
+        body = answers.success({key: value for key, value in details.items() if value})
+        return answers.json(body, warnings=call.warnings)
+
+    async def collection(self, call: Call) -> web.StreamResponse:
+        """DELETE of all objects that match."""
+        options = await self._options(call)
+        wanted = selecting.predicate(call.resource, call.info.namespace, call.query)
+        listing = await self._reads.listing(call, wanted)
+        items = []
+        for entry in listing.entries:
+            info = replace(call.info, namespace=entry.namespace, name=entry.name)
+            try:
+                obj, _ = await self.remove(replace(call, info=info), options)
+            except errors.NotFound:
+                continue
+            items.append(obj)
+        kind = call.resource.kind
+        metadata = {"resourceVersion": str(listing.revision)}
+        return answers.json(
+            {"kind": kind.list_kind, "apiVersion": kind.api_version, "metadata": metadata, "items": items}
+        )
+
+    async def remove(self, call: Call, options: DeleteOptions) -> tuple[Object, bool]:
+        """Delete the object that a request names, or mark it as being deleted; the object and whether it is gone."""
+        kind = call.resource.kind
+        strategy = strategies.of(kind)
+        key = call.resource.key(call.info.namespace, call.info.name)
+        gone = False
+        held: list[str] = []
+
+        async def step(stored: Object) -> Object | None:
+            nonlocal gone
+            old = conversion.to_served(call.resource, stored)
+            _check(call, old, options)
+            await self._admission.validate(Attributes(call, DELETE, old, old))
+            new = marked(strategy, old, options)
+            gone = new is None
+            held[:] = self._allocation.held(call.resource, old) if gone else []
+            return None if new is None else conversion.to_stored(call.resource, new)
+
+        if call.dry_run:
+            return await self._rehearse(call, key, step)
+        stored = await self._store.update(key, None, step)
+        if stored is None:
+            raise errors.not_found(call.target)
+        await self._allocation.undo(held)
+        return conversion.to_served(call.resource, stored.load()), gone
+
+    async def _rehearse(self, call: Call, key: str, step: Any) -> tuple[Object, bool]:
+        stored = await self._store.get(key)
+        if stored is None:
+            raise errors.not_found(call.target)
+        new = await step(stored.load())
+        return conversion.to_served(call.resource, new or stored.load()), new is None
+
+    async def _options(self, call: Call) -> DeleteOptions:
+        body = await bodies.read(call.http, self._config.max_body_bytes)
+        data: Object = {}
+        if body:
+            data = bodies.parse(body, bodies.media_type(call.http))
+            if not isinstance(data, dict):
+                raise errors.BadRequest("the body of a delete must be DeleteOptions")
+        return options(data, call)
+
+
+def options(data: Object, call: Call) -> DeleteOptions:
+    """DeleteOptions from a body or from query parameters. Raises BadRequest, Invalid."""
+    query = call.query
+    grace = data.get("gracePeriodSeconds", query.get("gracePeriodSeconds"))
+    orphan = data.get("orphanDependents", query.get("orphanDependents"))
+    policy = data.get("propagationPolicy") or query.get("propagationPolicy") or ""
+    if orphan is not None and policy:
+        raise errors.BadRequest("DeleteOptions: orphanDependents and deletionPropagation cannot be both set")
+    if orphan is not None:
+        policy = "Orphan" if orphan is True or (isinstance(orphan, str) and truth(orphan)) else "Background"
+    if policy and policy not in _POLICIES:
+        raise errors.BadRequest(
+            f'propagationPolicy: Unsupported value: "{policy}": supported values: "Background", "Foreground", "Orphan"'
+        )
+    preconditions = data.get("preconditions") or {}
+    if data.get("dryRun") and not call.dry_run:
+        call.force_dry_run()
+    try:
+        seconds = None if grace is None else int(grace)
+    except (TypeError, ValueError) as error:
+        raise errors.BadRequest(f"gracePeriodSeconds: Invalid value: {grace!r}") from error
+    return DeleteOptions(
+        grace=seconds,
+        propagation=policy,
+        uid=preconditions.get("uid") or "",
+        version=preconditions.get("resourceVersion") or "",
+    )
+
+
+def _check(call: Call, obj: Object, wanted: DeleteOptions) -> None:
+    """Preconditions of the delete. Raises Conflict."""
+    metadata, target = obj["metadata"], call.target
+    if wanted.uid and wanted.uid != metadata.get("uid"):
+        why = f"Precondition failed: UID in precondition: {wanted.uid}, UID in object meta: {metadata.get('uid')}"
+        raise errors.conflict(target, why)
+    if wanted.version and wanted.version != metadata.get("resourceVersion"):
+        have = metadata.get("resourceVersion")
+        why = f"Precondition failed: ResourceVersion in precondition: {wanted.version}, ResourceVersion in object meta: {have}"
+        raise errors.conflict(target, why)
+
+
+def marked(strategy: Strategy, obj: Object, wanted: DeleteOptions) -> Object | None:
+    """The object as it waits for its end, or None when nothing keeps it."""
+    metadata = obj["metadata"]
+    finalizers = [item for item in metadata.get("finalizers") or () if item not in (FOREGROUND, ORPHAN)]
+    kept = [item for item in metadata.get("finalizers") or () if item in (FOREGROUND, ORPHAN)]
+    if wanted.propagation == "Orphan":
+        kept = [ORPHAN]
+    elif wanted.propagation == "Foreground":
+        kept = [FOREGROUND]
+    elif wanted.propagation == "Background":
+        kept = []
+    metadata["finalizers"] = [*finalizers, *kept]
+    if not metadata["finalizers"]:
+        del metadata["finalizers"]
+    waiting = bool(strategy.finalizers(obj))
+    grace = strategy.grace(obj, wanted.grace)
+    if not waiting and not grace:
+        return None
+    _stamp(strategy, obj, grace or 0)
+    return obj
+
+
+def _stamp(strategy: Strategy, obj: Object, grace: int) -> None:
+    """Write when the object is to go; a later delete may only bring that forward."""
+    metadata = obj["metadata"]
+    previous = metadata.get("deletionGracePeriodSeconds")
+    if metadata.get("deletionTimestamp"):
+        if previous is None or grace >= previous:
+            return
+    else:
+        strategy.mark_deleted(obj)
+    end = times.now() + datetime.timedelta(seconds=grace)
+    metadata["deletionTimestamp"] = times.rfc3339(end)
+    metadata["deletionGracePeriodSeconds"] = grace

@@ -1,0 +1,89 @@
+"""The bodies of PATCH: from a content type and a body to a function on objects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tricenter.apimachinery import patches
+from tricenter.apiserver import errors
+from tricenter.apiserver.rest import bodies
+from tricenter.apiserver.rest.call import Call
+
+JSON_PATCH = "application/json-patch+json"
+MERGE_PATCH = "application/merge-patch+json"
+STRATEGIC_PATCH = "application/strategic-merge-patch+json"
+APPLY_PATCH = "application/apply-patch+yaml"
+MEDIA = (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, APPLY_PATCH)
+
+_OPERATIONS = 10_000
+"""Most operations of one JSON patch, upstream's bound."""
+
+Patch = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+def parse(call: Call, body: bytes, media: str) -> Patch:
+    """The patch of a request (not an apply). Raises BadRequest, UnsupportedMedia."""
+    document = bodies.parse_json(body)
+    kind = call.resource.kind
+    if media == JSON_PATCH:
+        if not isinstance(document, list):
+            raise errors.BadRequest(
+                "error decoding patch: json: cannot unmarshal object into Go value of type jsonpatch.Patch"
+            )
+        if len(document) > _OPERATIONS:
+            text = f"The allowed maximum operations in a JSON patch is {_OPERATIONS}, got {len(document)}"
+            raise errors.TooLarge(text)
+        return _guarded(call, lambda obj: patches.json_patch(obj, document))
+    if not isinstance(document, dict):
+        raise errors.BadRequest("error decoding patch: the patch is not an object")
+    if media == MERGE_PATCH:
+        return _guarded(call, lambda obj: patches.merge_patch(obj, document))
+    if media == STRATEGIC_PATCH and kind.definition:
+        return _guarded(call, lambda obj: patches.strategic_merge(obj, document, kind.definition))
+    raise unsupported()
+
+
+def parse_plain(call: Call, body: bytes, media: str) -> Patch:
+    """The patch of something that is not of the resource's kind (a Scale); strategic merges as merge does there."""
+    document = bodies.parse_json(body)
+    if media == JSON_PATCH and isinstance(document, list):
+        change = patches.json_patch
+    elif media in (MERGE_PATCH, STRATEGIC_PATCH) and isinstance(document, dict):
+        change = patches.merge_patch
+    else:
+        raise unsupported()
+
+    def apply(obj: dict[str, Any]) -> dict[str, Any]:
+        try:
+            patched = change(obj, document)
+        except patches.PatchError as error:
+            raise errors.Invalid(str(error), call.target) from error
+        if not isinstance(patched, dict):
+            raise errors.BadRequest("the patched document is not an object")
+        return patched
+
+    return apply
+
+
+def unsupported() -> errors.UnsupportedMedia:
+    """The answer to another content type."""
+    text = ", ".join(MEDIA)
+    return errors.UnsupportedMedia(
+        f"the body of the request was in an unknown format - accepted media types include: {text}"
+    )
+
+
+def _guarded(call: Call, patch: Callable[[dict[str, Any]], Any]) -> Patch:
+    def apply(obj: dict[str, Any]) -> dict[str, Any]:
+        try:
+            patched = patch(obj)
+        except patches.PatchTestFailed as error:
+            raise errors.Invalid(str(error), call.target) from error
+        except patches.PatchError as error:
+            raise errors.Invalid(
+                f"the server rejected our request due to an error in our request: {error}", call.target
+            ) from error
+        return bodies.as_object(patched, call.resource)
+
+    return apply

@@ -1,0 +1,45 @@
+"""From a request for a resource to the code that answers it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from aiohttp import web
+
+from tricenter.apiserver import errors
+from tricenter.apiserver.rest.call import Call
+
+Handler = Callable[[Call], Awaitable[web.StreamResponse]]
+Route = tuple[str, str]
+"""Verb and subresource."""
+
+Special = tuple[str, str, str, str]
+"""Group, plural, verb and subresource."""
+
+
+class Router:
+    """General handlers by verb and subresource, special ones by resource too."""
+
+    def __init__(self, general: Mapping[Route, Handler], special: Mapping[Special, Handler]) -> None:
+        self._general = general
+        self._special = special
+
+    def handler(self, call: Call) -> Handler:
+        """The handler of a request. Raises NotFound, MethodNotAllowed."""
+        info, kind = call.info, call.resource.kind
+        special = self._special.get((kind.group, kind.plural, info.verb, info.subresource))
+        if special is not None:
+            return special
+        if info.subresource:
+            subresource = kind.subresource(info.subresource)
+            if subresource is None:
+                raise errors.unknown_path()
+            allowed = subresource.verbs
+        else:
+            allowed = kind.verbs
+        handler = self._general.get((info.verb, info.subresource))
+        if info.verb not in allowed or handler is None or (kind.storage_prefix is None and not special):
+            raise errors.MethodNotAllowed(
+                "the server does not allow this method on the requested resource", call.target
+            )
+        return handler

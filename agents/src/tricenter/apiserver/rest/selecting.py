@@ -1,0 +1,39 @@
+"""From the query of a list, watch or deletecollection to the predicate that the cache matches with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tricenter.apimachinery import selectors
+from tricenter.apiserver import errors
+from tricenter.apiserver.cache import selectable
+from tricenter.apiserver.cache.predicate import Predicate
+from tricenter.apiserver.resources import Resource
+
+
+def predicate(resource: Resource, namespace: str, query: Mapping[str, str], name: str = "") -> Predicate:
+    """The objects asked for. Raises BadRequest for selectors that cannot be parsed or name unknown fields."""
+    try:
+        labels = selectors.parse_labels(query.get("labelSelector", ""))
+        fields = selectors.parse_fields(query.get("fieldSelector", ""))
+    except selectors.SelectorError as error:
+        raise errors.BadRequest(str(error)) from error
+    _check(resource, labels, fields)
+    return Predicate(
+        namespace=namespace,
+        name=name or fields.exact("metadata.name") or "",
+        node=fields.exact("spec.nodeName"),
+        labels=None if labels.empty else labels,
+        fields=None if fields.empty else fields,
+    )
+
+
+def _check(resource: Resource, labels: selectors.LabelSelector, fields: selectors.FieldSelector) -> None:
+    known = selectable.names(resource.kind.group, resource.kind.plural)
+    for requirement in fields.requirements:
+        if requirement.field not in known:
+            kind = resource.kind
+            raise errors.BadRequest(
+                f'Unable to find "{kind.api_version}, Resource={kind.plural}" that match label selector "{labels}", '
+                f'field selector "{fields}": field label not supported: {requirement.field}'
+            )

@@ -1,0 +1,156 @@
+"""Subresources that are not simply a part of their object: scale, binding, eviction, token and finalize."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from aiohttp import web
+
+from tricenter.apimachinery import fielderrors, times
+from tricenter.apiserver import errors
+from tricenter.apiserver.auth.tokens import Signer
+from tricenter.apiserver.config import Config
+from tricenter.apiserver.registry import metadata, strategies
+from tricenter.apiserver.registry.namespaces import NamespaceStrategy
+from tricenter.apiserver.rest import answers, bodies, patching, scaling
+from tricenter.apiserver.rest.call import Call
+from tricenter.apiserver.rest.deleting import Deleting
+from tricenter.apiserver.rest.reads import Reads
+from tricenter.apiserver.rest.router import Handler, Route, Special
+from tricenter.apiserver.rest.writes import Writes
+
+Object = dict[str, Any]
+
+
+class Subresources:
+    """Answers subresources."""
+
+    def __init__(self, config: Config, reads: Reads, writes: Writes, deleting: Deleting, signer: Signer) -> None:
+        self._config = config
+        self._reads = reads
+        self._writes = writes
+        self._deleting = deleting
+        self._signer = signer
+
+    def general(self) -> dict[Route, Handler]:
+        """Handlers for any resource that has the subresource."""
+        return {
+            ("get", "scale"): self.get_scale,
+            ("update", "scale"): self.update_scale,
+            ("patch", "scale"): self.patch_scale,
+        }
+
+    def special(self) -> dict[Special, Handler]:
+        """Handlers for one resource."""
+        return {
+            ("", "namespaces", "update", "finalize"): self.finalize,
+            ("", "pods", "create", "binding"): self.bind,
+        }
+
+    async def body(self, call: Call, kind: str) -> Object:
+        """The object in the request's body; the kind of it is what the subresource takes."""
+        raw = await bodies.read(call.http, self._config.max_body_bytes)
+        data = bodies.parse(raw, bodies.media_type(call.http))
+        if not isinstance(data, dict) or data.get("kind", kind) != kind:
+            raise errors.BadRequest(f"the body of the request must be a {kind}")
+        if not isinstance(data.setdefault("metadata", {}), dict):
+            raise errors.BadRequest("metadata is not an object")
+        return data
+
+    # --- scale ---
+
+    async def get_scale(self, call: Call) -> web.StreamResponse:
+        """The Scale of a workload."""
+        entry = await self._reads.entry(call, call.query.get("resourceVersion", ""))
+        return answers.json(scaling.of(entry.load()))
+
+    async def update_scale(self, call: Call) -> web.StreamResponse:
+        """PUT of a Scale."""
+        wanted = await self.body(call, "Scale")
+        return await self._scale(call, lambda _: wanted)
+
+    async def patch_scale(self, call: Call) -> web.StreamResponse:
+        """PATCH of a Scale."""
+        raw = await bodies.read(call.http, self._config.max_body_bytes)
+        patch = patching.parse_plain(call, raw, bodies.media_type(call.http))
+        return await self._scale(call, patch)
+
+    async def _scale(self, call: Call, change: patching.Patch) -> web.StreamResponse:
+        async def step(old: Object) -> Object:
+            return await self._writes.changes.updated(
+                call, old, scaling.scaled(old, change(scaling.of(old)), call.target)
+            )
+
+        return answers.json(scaling.of(await self._writes.modify(call, step)), warnings=call.warnings)
+
+    # --- namespaces ---
+
+    async def finalize(self, call: Call) -> web.StreamResponse:
+        """Change a namespace's `spec.finalizers`; the last one removed lets it go."""
+        wanted = bodies.as_object(await self.body(call, "Namespace"), call.resource)
+        strategy = strategies.of(call.resource.kind)
+        assert isinstance(strategy, NamespaceStrategy)  # noqa: S101  # only namespaces have this subresource
+
+        async def step(old: Object) -> Object:
+            new = copy.deepcopy(wanted)
+            metadata.keep(old, new, call.target)
+            strategy.prepare_finalize(old, new)
+            return new
+
+        return answers.json(await self._writes.modify(call, step))
+
+    # --- pods ---
+
+    async def bind(self, call: Call) -> web.StreamResponse:
+        """Assign a pod to a node, once (pkg/registry/core/pod/storage BindingREST)."""
+        binding = await self.body(call, "Binding")
+        await self.assign(call, binding)
+        return answers.json(
+            {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}, code=201
+        )
+
+    async def assign(self, call: Call, binding: Object) -> None:
+        """The same for a Binding that has been read. Raises Conflict, Invalid."""
+        target = binding.get("target") or {}
+        if target.get("kind", "Node") != "Node" or not target.get("name"):
+            problem = fielderrors.required("target.name")
+            raise errors.invalid(errors.Target(kind="Binding", name=call.info.name), [problem])
+        wanted_uid = binding["metadata"].get("uid")
+
+        async def step(pod: Object) -> Object:
+            have = pod["metadata"].get("uid")
+            if wanted_uid and wanted_uid != have:
+                why = f"Precondition failed: UID in precondition: {wanted_uid}, UID in object meta: {have}"
+                raise errors.conflict(call.target, why)
+            return bound(pod, target["name"], binding["metadata"].get("annotations") or {}, call.target)
+
+        await self._writes.modify(call, step)
+
+
+def bound(pod: Object, node: str, annotations: Object, target: errors.Target) -> Object:
+    """The pod on its node. Raises Conflict when it has one, is going, or waits behind scheduling gates."""
+    spec = pod["spec"]
+    name = pod["metadata"]["name"]
+    if pod["metadata"].get("deletionTimestamp"):
+        raise errors.conflict(target, f"pod {name} is being deleted, cannot be assigned to a host")
+    if spec.get("nodeName"):
+        raise errors.conflict(target, f'pod {name} is already assigned to node "{spec["nodeName"]}"')
+    if spec.get("schedulingGates"):
+        raise errors.conflict(target, f"pod {name} has non-empty .spec.schedulingGates")
+    spec["nodeName"] = node
+    if annotations:
+        pod["metadata"]["annotations"] = {**(pod["metadata"].get("annotations") or {}), **annotations}
+    conditions = pod.setdefault("status", {}).setdefault("conditions", [])
+    condition = {
+        "type": "PodScheduled",
+        "status": "True",
+        "lastProbeTime": None,
+        "lastTransitionTime": times.now_rfc3339(),
+    }
+    present = next((item for item in conditions if item.get("type") == "PodScheduled"), None)
+    if present is None:
+        conditions.append(condition)
+    elif present.get("status") != "True":
+        conditions[conditions.index(present)] = condition
+    return pod

@@ -1,0 +1,168 @@
+"""create, update and patch."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiohttp import web
+
+from tricenter.apiserver import errors
+from tricenter.apiserver.config import Config
+from tricenter.apiserver.registry import conversion, strategies
+from tricenter.apiserver.registry.allocation import Allocation
+from tricenter.apiserver.rest import answers, bodies, patching, shapes
+from tricenter.apiserver.rest.call import Call
+from tricenter.apiserver.rest.changes import Changes
+from tricenter.apiserver.storage.leases import Leases
+from tricenter.apiserver.storage.store import Lost, Store, Stored
+
+Object = dict[str, Any]
+Change = Callable[[Object], Awaitable[Object]]
+
+_GENERATED_ATTEMPTS = 8
+
+
+class Writes:
+    """Answers create, update and patch; `modify` is the loop that subresources use too."""
+
+    def __init__(self, config: Config, store: Store, changes: Changes, allocation: Allocation, leases: Leases) -> None:
+        self._config = config
+        self._store = store
+        self.changes = changes
+        self._allocation = allocation
+        self._leases = leases
+
+    # --- create ---
+
+    async def create(self, call: Call) -> web.StreamResponse:
+        """POST."""
+        body = await bodies.read(call.http, self._config.max_body_bytes)
+        obj = bodies.as_object(bodies.parse(body, bodies.media_type(call.http)), call.resource)
+        return self.answer(call, await self.insert(call, obj), code=201)
+
+    async def insert(self, call: Call, obj: Object, *, managed: bool = True) -> Object:
+        """Store a new object; the object as stored. A generated name that is taken is generated again."""
+        generated = obj["metadata"].get("generateName") and not obj["metadata"].get("name")
+        for attempt in range(_GENERATED_ATTEMPTS):
+            new = await self.changes.created(call, copy.deepcopy(obj) if generated else obj, managed=managed)
+            try:
+                return await self._insert(call, new)
+            except errors.AlreadyExists:
+                if not generated or attempt == _GENERATED_ATTEMPTS - 1:
+                    raise
+        raise AssertionError("unreachable")
+
+    async def _insert(self, call: Call, obj: Object) -> Object:
+        name = obj["metadata"]["name"]
+        target = call.resource.target(name)
+        key = call.resource.key(call.info.namespace, name)
+        if call.dry_run:
+            if await self._store.get(key) is not None:
+                raise errors.already_exists(target)
+            return obj
+        taken = await self._allocation.allocate(call.resource, obj, None)
+        try:
+            stored = await self._store.create(
+                key, conversion.to_stored(call.resource, obj), lease=await self._lease(call)
+            )
+        except Lost as lost:
+            await self._allocation.undo(taken)
+            raise errors.already_exists(target) from lost
+        except errors.StatusError:
+            # Whether it was written is not known: what was allocated stays taken until it is found to be free.
+            raise
+        return self._load(call, stored)
+
+    # --- update ---
+
+    async def update(self, call: Call) -> web.StreamResponse:
+        """PUT."""
+        body = await bodies.read(call.http, self._config.max_body_bytes)
+        obj = bodies.as_object(bodies.parse(body, bodies.media_type(call.http)), call.resource)
+
+        async def change(old: Object) -> Object:
+            return await self.changes.updated(call, old, copy.deepcopy(obj))
+
+        return self.answer(call, await self.modify(call, change))
+
+    async def modify(self, call: Call, change: Change) -> Object:
+        """Change the object that a request names; the object as stored. Raises NotFound and what `change` raises.
+
+        An object that waits for its end goes with the update that removes its last finalizer.
+        """
+        strategy = strategies.of(call.resource.kind)
+        key = call.resource.key(call.info.namespace, call.info.name)
+        taken: list[str] = []
+        released: list[str] = []
+
+        async def step(stored: Object) -> Object | None:
+            old = conversion.to_served(call.resource, stored)
+            new = await change(copy.deepcopy(old))
+            if _finished(new, strategy.finalizers(new)):
+                released[:] = self._allocation.held(call.resource, old)
+                return None
+            await self._allocation.undo(taken)
+            taken[:] = await self._allocation.allocate(call.resource, new, old)
+            released[:] = self._allocation.dropped(call.resource, old, new)
+            return conversion.to_stored(call.resource, new)
+
+        if call.dry_run:
+            return await self._rehearse(call, key, change)
+        try:
+            stored = await self._store.update(key, self._known(call, key), step, lease=await self._lease(call))
+        except errors.StatusError:
+            await self._allocation.undo(taken)
+            raise
+        if stored is None:
+            await self._allocation.undo(taken)
+            raise errors.not_found(call.target)
+        await self._allocation.undo(released)
+        return self._load(call, stored)
+
+    async def _rehearse(self, call: Call, key: str, change: Change) -> Object:
+        stored = await self._store.get(key)
+        if stored is None:
+            raise errors.not_found(call.target)
+        return await change(conversion.to_served(call.resource, stored.load()))
+
+    def _known(self, call: Call, key: str) -> Stored | None:
+        """What the cache knows, as the first guess of an update."""
+        entry = call.resource.objects.entries.get(key)
+        return None if entry is None else Stored(entry.stored(), entry.revision)
+
+    # --- patch ---
+
+    async def patch(self, call: Call) -> web.StreamResponse:
+        """PATCH in any of its four forms."""
+        body = await bodies.read(call.http, self._config.max_body_bytes)
+        media = bodies.media_type(call.http)
+        if media not in patching.MEDIA:
+            raise patching.unsupported()
+        patch = patching.parse(call, body, media)
+
+        async def change(old: Object) -> Object:
+            return await self.changes.updated(call, old, copy.deepcopy(patch(old)))
+
+        return self.answer(call, await self.modify(call, change))
+
+    # --- answers ---
+
+    async def _lease(self, call: Call) -> int:
+        """Events expire; nothing else does."""
+        return await self._leases.get() if call.resource.kind.plural == "events" else 0
+
+    def _load(self, call: Call, stored: Stored) -> Object:
+        return conversion.to_served(call.resource, stored.load())
+
+    def answer(self, call: Call, obj: Object, code: int = 200) -> web.Response:
+        """The object in the form the client accepts."""
+        wanted = shapes.include(call.query.get("includeObject", ""))
+        shown = shapes.one(call.resource, obj, call.form, wanted)
+        return answers.json(shown, code=code, media=call.form.media, warnings=call.warnings)
+
+
+def _finished(obj: Object, finalizers: list[str]) -> bool:
+    metadata = obj["metadata"]
+    return bool(metadata.get("deletionTimestamp")) and not finalizers and not metadata.get("deletionGracePeriodSeconds")

@@ -1,0 +1,122 @@
+"""The HTTP side: from a request to authentication, authorisation and the code that answers.
+
+Whatever goes wrong becomes a Status; what was not foreseen is logged and becomes InternalError without its details.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+
+from aiohttp import web
+
+from tricenter.apiserver import errors, negotiation, requestinfo
+from tricenter.apiserver.auth.authenticate import Authenticator, impersonated
+from tricenter.apiserver.auth.authorize import Authorizer, of_info
+from tricenter.apiserver.auth.user import User
+from tricenter.apiserver.instruments import Instruments
+from tricenter.apiserver.requestinfo import RequestInfo
+from tricenter.apiserver.resources import Resources
+from tricenter.apiserver.rest import answers
+from tricenter.apiserver.rest.call import Call
+from tricenter.apiserver.rest.router import Router
+
+log = logging.getLogger(__name__)
+
+Endpoint = Callable[[web.BaseRequest, User], Awaitable[web.StreamResponse]]
+
+_OPEN_TO_ALL = ("/healthz", "/livez", "/readyz")
+"""Paths that need no permission, as upstream's --authorization-always-allow-paths."""
+
+_WRITES = ("create", "update", "patch", "delete", "deletecollection")
+_UNTRANSFORMED = ("log", "exec", "attach", "portforward", "proxy")
+
+
+class Server:
+    """Handles every request."""
+
+    def __init__(  # the parts that a request meets
+        self,
+        *,
+        authenticator: Authenticator,
+        authorizer: Authorizer,
+        resources: Resources,
+        router: Router,
+        endpoints: Mapping[str, Endpoint],
+        instruments: Instruments,
+    ) -> None:
+        self._authenticator = authenticator
+        self._authorizer = authorizer
+        self._resources = resources
+        self._router = router
+        self._endpoints = endpoints
+        self._instruments = instruments
+
+    async def handle(self, http: web.BaseRequest) -> web.StreamResponse:
+        """The handler that aiohttp calls."""
+        began = time.perf_counter()
+        info = requestinfo.parse(http.method, http.path, http.query)
+        try:
+            response = await self._answer(http, info)
+        except errors.StatusError as error:
+            response = answers.status(error)
+        except (asyncio.CancelledError, ConnectionError):
+            raise
+        except Exception:  # nothing about the inside leaves in a response
+            log.exception("%s %s failed", http.method, http.path)
+            response = answers.status(errors.Internal("Internal error occurred: the server's log says more"))
+        self._instruments.count(info, response.status, time.perf_counter() - began)
+        return response
+
+    async def _answer(self, http: web.BaseRequest, info: RequestInfo) -> web.StreamResponse:
+        user = self._authenticator.user(http)
+        wanted = impersonated(http)
+        if wanted is not None:
+            self._authorizer.require_impersonation(user, wanted)
+            user = wanted
+        if not info.path.startswith(_OPEN_TO_ALL):
+            self._authorizer.require(of_info(user, info))
+        if info.is_resource:
+            return await self._resource(http, info, user)
+        endpoint = self._endpoint(info.path)
+        if endpoint is None:
+            raise errors.unknown_path()
+        if http.method not in ("GET", "HEAD"):
+            raise errors.MethodNotAllowed("the server does not allow this method on the requested resource")
+        return await endpoint(http, user)
+
+    def _endpoint(self, path: str) -> Endpoint | None:
+        """The handler of a path that is not a resource; `/readyz/etcd` belongs to `/readyz`."""
+        path = path.rstrip("/") or "/"
+        while True:
+            endpoint = self._endpoints.get(path)
+            if endpoint is not None or "/" not in path[1:]:
+                return endpoint
+            path = path.rpartition("/")[0]
+
+    async def _resource(self, http: web.BaseRequest, info: RequestInfo, user: User) -> web.StreamResponse:
+        resource = self._resources.find(info.group, info.version, info.resource)
+        if resource is None:
+            raise errors.unknown_path()
+        if info.namespace and not resource.kind.namespaced and info.resource != "namespaces":
+            raise errors.unknown_path()
+        if info.subresource in _UNTRANSFORMED:
+            form = negotiation.Form()
+        else:
+            form = negotiation.accept(http.headers.get("Accept"))
+        if not resource.kind.namespaced and info.namespace:
+            info = _cluster_scoped(info)
+        call = Call(http=http, info=info, user=user, resource=resource, form=form)
+        handler = self._router.handler(call)
+        if info.verb in _WRITES and info.subresource not in _UNTRANSFORMED:
+            # A client that goes away does not interrupt a write half way.
+            return await asyncio.shield(asyncio.ensure_future(handler(call)))
+        return await handler(call)
+
+
+def _cluster_scoped(info: RequestInfo) -> RequestInfo:
+    """A Namespace is authorised in its own namespace but stored in none."""
+    return replace(info, namespace="")

@@ -1,0 +1,158 @@
+"""A connection to etcd over its gRPC API: the preferred member first, the others when it does not answer.
+
+Only the message types come from `aetcd`; channels are ours because of TLS and of several endpoints. A request that
+may have been executed is never sent twice: after a connection was lost in the middle of a write the caller is told.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import grpc
+import grpc.aio
+from aetcd import rpc
+
+from tricenter.apiserver import errors
+from tricenter.apiserver.config import EtcdConfig
+
+log = logging.getLogger(__name__)
+
+_OPTIONS = (
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_send_message_length", -1),
+    ("grpc.keepalive_time_ms", 5000),
+    ("grpc.keepalive_timeout_ms", 2500),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_pings_without_data", 0),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 2000),
+    ("grpc.use_local_subchannel_pool", 1),
+)
+
+_NOT_SENT = ("failed to connect", "connection refused", "connections to all backends failing", "name resolution")
+
+
+class Member:
+    """The stubs of one etcd member."""
+
+    def __init__(self, endpoint: str, credentials: grpc.ChannelCredentials | None) -> None:
+        self.endpoint = endpoint
+        if credentials is None:
+            self.channel = grpc.aio.insecure_channel(endpoint, options=_OPTIONS)
+        else:
+            self.channel = grpc.aio.secure_channel(endpoint, credentials, options=_OPTIONS)
+        self.kv = rpc.KVStub(self.channel)
+        self.lease = rpc.LeaseStub(self.channel)
+        self.watch = rpc.WatchStub(self.channel)
+
+
+def _credentials(config: EtcdConfig) -> grpc.ChannelCredentials | None:
+    if config.ca is None:
+        return None
+    key = config.key.read_bytes() if config.key else None
+    cert = config.cert.read_bytes() if config.cert else None
+    return grpc.ssl_channel_credentials(config.ca.read_bytes(), key, cert)
+
+
+def _endpoint(text: str) -> str:
+    return text.removeprefix("https://").removeprefix("http://").rstrip("/")
+
+
+class Etcd:
+    """Requests to whichever member answers, and the watch stream."""
+
+    def __init__(self, config: EtcdConfig) -> None:
+        credentials = _credentials(config)
+        self.timeout = config.timeout
+        self._members = [Member(_endpoint(text), credentials) for text in config.endpoints]
+        self._current = 0
+
+    async def close(self) -> None:
+        """Close all channels."""
+        for member in self._members:
+            await member.channel.close()
+
+    @property
+    def member(self) -> Member:
+        """The member in use."""
+        return self._members[self._current]
+
+    async def range(self, request: rpc.RangeRequest) -> rpc.RangeResponse:
+        """A read; tried on every member, because reading twice harms nobody."""
+        return await self._call(lambda member: member.kv.Range, request, again=lambda _: True)
+
+    async def txn(self, request: rpc.TxnRequest) -> rpc.TxnResponse:
+        """A transaction; sent to another member only when the first cannot have received it."""
+        return await self._call(lambda member: member.kv.Txn, request, again=_was_not_sent)
+
+    async def compact(self, revision: int) -> None:
+        """Forget revisions before `revision`."""
+        await self._call(
+            lambda member: member.kv.Compact, rpc.CompactionRequest(revision=revision), again=_was_not_sent
+        )
+
+    async def grant_lease(self, ttl: int) -> int:
+        """A new lease of `ttl` seconds; its id."""
+        response = await self._call(
+            lambda member: member.lease.LeaseGrant, rpc.LeaseGrantRequest(TTL=ttl), again=lambda _: True
+        )
+        return int(response.ID)
+
+    async def watch(self, requests: AsyncIterator[rpc.WatchRequest]) -> AsyncIterator[rpc.WatchResponse]:
+        """One watch stream on the member in use; ends with Unavailable when the member goes."""
+        stream = self.member.watch.Watch(requests, metadata=(("hasleader", "true"),))
+        try:
+            async for response in stream:
+                yield response
+        except grpc.aio.AioRpcError as error:
+            self._advance(self.member)
+            raise errors.Unavailable(f"etcd watch: {error.details()}") from error
+        finally:
+            stream.cancel()
+
+    async def _call(
+        self, method: Callable[[Member], Any], request: Any, *, again: Callable[[grpc.aio.AioRpcError], bool]
+    ) -> Any:
+        last: grpc.aio.AioRpcError | None = None
+        for _ in self._members:
+            member = self.member
+            try:
+                return await method(member)(request, timeout=self.timeout)
+            except grpc.aio.AioRpcError as error:
+                if error.code() == grpc.StatusCode.OUT_OF_RANGE:
+                    raise errors.expired(error.details() or "required revision has been compacted") from error
+                if error.code() not in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
+                    raise errors.Internal(f"etcd: {error.details()}") from error
+                last = error
+                self._advance(member)
+                if not again(error):
+                    break
+        assert last is not None  # noqa: S101  # there is at least one member
+        if last.code() == grpc.StatusCode.DEADLINE_EXCEEDED:
+            raise errors.Timeout("etcdserver: request timed out") from last
+        raise errors.Unavailable(f"etcd: {last.details()}") from last
+
+    def _advance(self, failed: Member) -> None:
+        """Prefer the next member, unless another request has already moved on."""
+        if self.member is failed and len(self._members) > 1:
+            self._current = (self._current + 1) % len(self._members)
+            log.warning("etcd member %s does not answer, using %s", failed.endpoint, self.member.endpoint)
+
+    async def prefer_first(self) -> None:
+        """Go back to the preferred member once it answers a linearizable read."""
+        if self._current == 0:
+            return
+        first = self._members[0]
+        try:
+            await first.kv.Range(rpc.RangeRequest(key=b"\0", limit=1, count_only=True), timeout=1.0)
+        except (TimeoutError, grpc.aio.AioRpcError):
+            return
+        self._current = 0
+
+
+def _was_not_sent(error: grpc.aio.AioRpcError) -> bool:
+    details = (error.details() or "").lower()
+    return error.code() == grpc.StatusCode.UNAVAILABLE and any(text in details for text in _NOT_SENT)

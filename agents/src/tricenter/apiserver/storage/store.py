@@ -1,0 +1,148 @@
+"""Reads and writes of single keys as etcd transactions on the key's mod revision (k8s.io/apiserver storage.Interface)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from aetcd import rpc
+
+from tricenter.apiserver import errors
+from tricenter.apiserver.storage import encoding
+from tricenter.apiserver.storage.etcd import Etcd
+
+_ATTEMPTS = 20
+"""Rounds of a guaranteed update; each lost round means that another writer has won."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A value as it is in etcd."""
+
+    value: bytes
+    revision: int
+
+    def load(self) -> dict[str, Any]:
+        """The object."""
+        return encoding.load(self.value, self.revision)
+
+
+@dataclass(frozen=True)
+class Page:
+    """A part of a range at one revision."""
+
+    items: list[tuple[str, Stored]]
+    revision: int
+    more: bool
+    remaining: int
+
+
+class Lost(Exception):  # noqa: N818  # not an error: somebody else wrote first
+    """The key was not as expected; `current` is what is there now, None for nothing."""
+
+    def __init__(self, current: Stored | None) -> None:
+        super().__init__()
+        self.current = current
+
+
+Change = Callable[[dict[str, Any]], Awaitable[dict[str, Any] | None]]
+"""From the present object to the wanted one; None means that the key is to be removed."""
+
+
+class Store:
+    """Objects in etcd by key."""
+
+    def __init__(self, etcd: Etcd) -> None:
+        self._etcd = etcd
+
+    async def get(self, key: str) -> Stored | None:
+        """The value, read linearizably."""
+        response = await self._etcd.range(rpc.RangeRequest(key=key.encode()))
+        return _stored(response.kvs[0]) if response.kvs else None
+
+    async def create(self, key: str, obj: dict[str, Any], *, lease: int = 0) -> Stored:
+        """Write a key that must not exist. Raises Lost."""
+        return await self._put(key, encoding.dump(obj), 0, lease)
+
+    async def replace(self, key: str, value: bytes, revision: int, *, lease: int = 0) -> Stored:
+        """Write a key that must be at `revision`. Raises Lost."""
+        return await self._put(key, value, revision, lease)
+
+    async def delete(self, key: str, revision: int) -> int:
+        """Remove a key that must be at `revision`; the revision of the removal. Raises Lost."""
+        raw = key.encode()
+        operation = rpc.RequestOp(request_delete_range=rpc.DeleteRangeRequest(key=raw))
+        return await self._if_at(raw, revision, operation)
+
+    async def page(self, prefix: str, *, start: str = "", revision: int = 0, limit: int = 0) -> Page:
+        """Values with the prefix in key order, from the key `start`, at a revision (0: now). Raises Expired."""
+        raw = prefix.encode()
+        request = rpc.RangeRequest(
+            key=start.encode() or raw, range_end=raw[:-1] + bytes([raw[-1] + 1]), revision=revision, limit=limit
+        )
+        response = await self._etcd.range(request)
+        items = [(pair.key.decode(), _stored(pair)) for pair in response.kvs]
+        remaining = max(0, response.count - len(items))
+        return Page(items, revision or response.header.revision, response.more, remaining)
+
+    async def update(self, key: str, current: Stored | None, change: Change, *, lease: int = 0) -> Stored | None:
+        """Change a value until no other writer interferes.
+
+        `current` is what the caller knows (from the cache, it may be stale). A refusal by `change` counts only when it
+        was made on the real state. Returns what is stored then; for a removal the last value at the revision of the
+        removal; None when the key does not exist.
+        """
+        fresh = False
+        for _ in range(_ATTEMPTS):
+            if current is None:
+                current, fresh = await self.get(key), True
+                if current is None:
+                    return None
+            try:
+                wanted = await change(current.load())
+            except errors.StatusError:
+                if fresh:
+                    raise
+                current = None
+                continue
+            try:
+                result = await self._settle(key, current, wanted, lease, fresh=fresh)
+            except Lost as lost:
+                current, fresh = lost.current, True
+                if current is None:
+                    return None
+                continue
+            if result is not None:
+                return result
+            current = None
+        raise errors.Timeout(f"too many concurrent writers of {key}", retry_after=1)
+
+    async def _settle(
+        self, key: str, current: Stored, wanted: dict[str, Any] | None, lease: int, *, fresh: bool
+    ) -> Stored | None:
+        """Write the outcome of a change; None when nothing changed on a state that may be stale. Raises Lost."""
+        if wanted is None:
+            return Stored(current.value, await self.delete(key, current.revision))
+        value = encoding.dump(wanted)
+        if value == current.value:
+            return current if fresh else None
+        return await self.replace(key, value, current.revision, lease=lease)
+
+    async def _put(self, key: str, value: bytes, revision: int, lease: int) -> Stored:
+        raw = key.encode()
+        put = rpc.RequestOp(request_put=rpc.PutRequest(key=raw, value=value, lease=lease))
+        return Stored(value, await self._if_at(raw, revision, put))
+
+    async def _if_at(self, key: bytes, revision: int, operation: rpc.RequestOp) -> int:
+        compare = rpc.Compare(key=key, target=rpc.Compare.MOD, result=rpc.Compare.EQUAL, mod_revision=revision)
+        read = rpc.RequestOp(request_range=rpc.RangeRequest(key=key))
+        response = await self._etcd.txn(rpc.TxnRequest(compare=[compare], success=[operation], failure=[read]))
+        if response.succeeded:
+            return int(response.header.revision)
+        pairs = response.responses[0].response_range.kvs
+        raise Lost(_stored(pairs[0]) if pairs else None)
+
+
+def _stored(pair: rpc.KeyValue) -> Stored:
+    return Stored(pair.value, pair.mod_revision)
