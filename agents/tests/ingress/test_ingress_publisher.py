@@ -1,0 +1,117 @@
+"""The last good configuration stays; one bad object does not stop the others."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_ingress_decide import Objects, ingress, path, rule
+
+from tricenter.ingress import certificates, nginx, render
+from tricenter.ingress.config import Config
+from tricenter.ingress.model import Problem
+from tricenter.ingress.publisher import Publisher
+from tricenter.runtime.config import ApiConfig
+
+CLASS = {
+    "metadata": {"name": "tricenter", "annotations": {"ingressclass.kubernetes.io/is-default-class": "true"}},
+    "spec": {"controller": "tricenter.io/ingress"},
+}
+
+
+class Cluster(Objects):
+    def __init__(self, *ingresses: dict[str, Any]) -> None:
+        super().__init__()
+        self.items = list(ingresses)
+
+    def ingresses(self) -> list[dict[str, Any]]:
+        return self.items
+
+    def classes(self) -> list[dict[str, Any]]:
+        return [CLASS]
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    api = ApiConfig(server="", ca=tmp_path, cert=tmp_path, key=tmp_path)
+    return Config(
+        api=api,
+        host="east1-node1",
+        machine_address="127.0.0.1",
+        addresses=("203.0.113.10",),
+        zone="east1",
+        state_dir=tmp_path,
+        site_file=tmp_path / "site.conf",
+        pid_file=tmp_path / "none.pid",
+    )
+
+
+class Run:
+    """A publisher with what it told."""
+
+    def __init__(self, config: Config, cluster: Cluster) -> None:
+        self.problems: list[Problem] = []
+        self.served: list[str] = []
+        self.publisher = Publisher(
+            config,
+            cluster,
+            lambda _ingress, problem: self.problems.append(problem),
+            lambda items: setattr(self, "served", [item["metadata"]["name"] for item in items]),
+        )
+
+
+async def accept(_config: Config, _text: str) -> None:
+    return
+
+
+async def test_a_change_reaches_nginx_and_the_status(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nginx, "test", accept)
+    run = Run(config, Cluster(ingress(rules=[rule(path("/"))])))
+    await run.publisher.publish()
+    assert "server_name shop.example;" in config.site_file.read_text()
+    assert run.served == ["shop"]
+
+
+async def test_one_refused_ingress_does_not_stop_the_others(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def judge(_config: Config, text: str) -> None:
+        if "bad.example" in text:
+            raise nginx.NginxError("bad.example is not to my taste")
+
+    monkeypatch.setattr(nginx, "test", judge)
+    bad = ingress("bad", rules=[rule(path("/"), host="bad.example")])
+    run = Run(config, Cluster(bad, ingress(rules=[rule(path("/"))])))
+    await run.publisher.publish()
+    assert "shop.example" in config.site_file.read_text()
+    assert [(problem.ingress, problem.reason) for problem in run.problems] == [("default/bad", "Refused")]
+    assert run.served == ["shop"]
+    await run.publisher.publish()
+    assert len(run.problems) == 1
+
+
+async def test_the_last_good_configuration_stays(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refuse(_config: Config, _text: str) -> None:
+        raise nginx.NginxError("no")
+
+    config.site_file.write_text("good")
+    monkeypatch.setattr(nginx, "test", refuse)
+    with pytest.raises(nginx.NginxError):
+        await Run(config, Cluster(ingress(rules=[rule(path("/"))]))).publisher.publish()
+    assert config.site_file.read_text() == "good"
+
+
+async def test_a_problem_is_told_once(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nginx, "test", accept)
+    tls = [{"hosts": ["shop.example"], "secretName": "cert"}]  # its content is no key pair
+    run = Run(config, Cluster(ingress(rules=[rule(path("/"))], tls=tls)))
+    await run.publisher.publish()
+    await run.publisher.publish()
+    assert [problem.reason for problem in run.problems] == ["CertificateUnavailable"]
+
+
+def test_the_own_certificate_is_private_and_kept(tmp_path: Path) -> None:
+    own = tmp_path / "tls" / f"{render.OWN_CERTIFICATE}.pem"
+    certificates.ensure_own(own)
+    first = own.read_bytes()
+    assert own.stat().st_mode & 0o777 == 0o600
+    assert certificates.fault(own.parent, first) == ""
+    certificates.ensure_own(own)
+    assert own.read_bytes() == first
