@@ -87,7 +87,8 @@ def test_a_pod_that_is_being_deleted_is_terminating() -> None:
 
 def test_services() -> None:
     spec = {"type": "LoadBalancer", "clusterIP": "10.96.0.9", "clusterIPs": ["10.96.0.9"],
-            "ports": [{"port": 80, "nodePort": 30080, "protocol": "TCP"}], "selector": {"b": "2", "a": "1"}}  # fmt: skip
+            "ports": [{"port": 80, "nodePort": 30080, "protocol": "TCP"}],
+            "selector": {"b": "2", "a": "1"}}  # fmt: skip
     found = row("v1", "Service", {"spec": spec})
     assert (found["External-IP"], found["Port(s)"], found["Selector"]) == ("<pending>", "80:30080/TCP", "a=1,b=2")
     status = {"loadBalancer": {"ingress": [{"ip": "203.0.113.10"}]}}

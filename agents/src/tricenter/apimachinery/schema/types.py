@@ -47,7 +47,10 @@ class Shape(enum.Enum):
 class Type:
     """One node of a compiled schema. Recursive types refer to themselves, so nodes are compared by identity."""
 
-    __slots__ = ("atomic", "fields", "items", "keys", "merge", "merge_key", "name", "open", "retain_keys", "shape")
+    __slots__ = (
+        "atomic", "fields", "items", "key_defaults", "keys", "merge", "merge_key", "name", "open",
+        "retain_keys", "shape",
+    )  # fmt: skip
 
     def __init__(self, shape: Shape, name: str = "") -> None:
         self.shape = shape
@@ -61,6 +64,8 @@ class Type:
         """Owned and replaced as a whole (list-type atomic, map-type atomic)."""
         self.keys: tuple[str, ...] = ()
         """Key fields of an associative list; empty for a set."""
+        self.key_defaults: dict[str, Any] = {}
+        """Values of key fields that an element may leave out."""
         self.open = False
         """A struct that keeps fields its schema does not know."""
         self.merge = False
@@ -136,8 +141,17 @@ def _blank(schema: Mapping[str, Any], name: str = "") -> Type:
         kind = schema.get("x-kubernetes-list-type", "atomic")
         made.atomic = kind == "atomic"
         made.keys = tuple(schema.get("x-kubernetes-list-map-keys", ())) if kind == "map" else ()
+        made.key_defaults = _key_defaults(made.keys, schema)
     _patch_info(made, schema)
     return made
+
+
+def _key_defaults(keys: tuple[str, ...], schema: Mapping[str, Any]) -> dict[str, Any]:
+    items = schema.get("items")
+    fields = items.get("properties", {}) if isinstance(items, Mapping) else {}
+    found = {key: fields[key]["default"] for key in keys if "default" in fields.get(key, {})}
+    # the one key field of built-in lists that has a default; the definitions carry no defaults
+    return {"protocol": "TCP", **found} if "protocol" in keys else found
 
 
 def _shape(schema: Mapping[str, Any]) -> Shape:

@@ -1,0 +1,215 @@
+"""What ownership needs to know of typed values: their field set, how two differ, merging and removing.
+
+Semantics of sigs.k8s.io/structured-merge-diff (KEP-555).
+"""
+
+from typing import Any
+
+import orjson
+
+from tricenter.apimachinery.managedfields.fieldset import LEAF, Node, is_member, make
+from tricenter.apimachinery.schema.types import ANY, Shape, Type
+
+
+class TypedError(ValueError):
+    """An associative list has an element without its key fields, or two with the same key."""
+
+
+def element_key(item: Any, kind: Type) -> str:
+    """The path element of a list element: by key fields, or by value for sets. Raises TypedError."""
+    if not kind.keys:
+        return f"v:{orjson.dumps(item, option=orjson.OPT_SORT_KEYS).decode()}"
+    if not isinstance(item, dict):
+        raise TypedError(f"an element of an associative list must be an object, found {item!r}")
+    found = {}
+    for name in kind.keys:
+        value = item.get(name, kind.key_defaults.get(name))
+        if value is not None:
+            found[name] = value
+    if not found:
+        raise TypedError(f"an element of an associative list omits its key fields {', '.join(kind.keys)}: {item!r}")
+    return f"k:{orjson.dumps(found, option=orjson.OPT_SORT_KEYS).decode()}"
+
+
+def _is_list(kind: Type, *values: Any) -> bool:
+    return kind.shape is Shape.LIST and not kind.atomic and all(isinstance(value, list) for value in values)
+
+
+def _is_map(kind: Type, *values: Any) -> bool:
+    return (
+        kind.shape in {Shape.STRUCT, Shape.MAP, Shape.ANY}
+        and not kind.atomic
+        and all(isinstance(value, dict) for value in values)
+    )
+
+
+def child(kind: Type, key: str) -> Type:
+    """The type of a field or map entry."""
+    return kind.fields.get(key, ANY) if kind.shape is Shape.STRUCT else kind.element
+
+
+def _named(kind: Type, key: str) -> bool:
+    """Whether this is a field of a struct; map entries are items, which are owned as such."""
+    return kind.shape is Shape.STRUCT and key in kind.fields
+
+
+def field_set(value: Any, kind: Type) -> Node | None:
+    """The node of a value: what somebody who sets it owns. None for an empty associative list."""
+    if _is_map(kind, value):
+        children = {f"f:{key}": node for key, item in value.items() if (node := _entry(kind, key, item)) is not None}
+        return make(False, children)
+    if not _is_list(kind, value):
+        return LEAF
+    elements: Node = {}
+    for item in value:
+        key = element_key(item, kind)
+        # an element that is there twice is owned as a whole
+        elements[key] = LEAF if key in elements else make(True, field_set(item, kind.element) or {})
+    return make(False, elements)
+
+
+def _entry(kind: Type, key: str, item: Any) -> Node | None:
+    node = field_set(item, child(kind, key))
+    if node is None:
+        return LEAF if isinstance(item, dict) or not _named(kind, key) else None
+    return node if _named(kind, key) or is_member(node) else make(True, node)
+
+
+class Comparison:
+    """Paths that were added, removed and modified from one value to another."""
+
+    __slots__ = ("added", "modified", "removed")
+
+    def __init__(self) -> None:
+        self.added: Node = {}
+        self.removed: Node = {}
+        self.modified: Node = {}
+
+
+def compare(old: dict[str, Any], new: dict[str, Any], kind: Type) -> Comparison:
+    """How `new` differs from `old`."""
+    result = Comparison()
+    result.added, result.removed, result.modified = _compare_maps(old, new, kind)
+    return result
+
+
+_Triple = tuple[Node, Node, Node]
+
+
+def _compare_maps(old: dict[str, Any], new: dict[str, Any], kind: Type) -> _Triple:
+    added: Node = {}
+    removed: Node = {}
+    modified: Node = {}
+    for key, value in new.items():
+        if key not in old:
+            _put(added, f"f:{key}", _entry(kind, key, value))
+        elif value != old[key]:
+            _compare_into(old[key], value, child(kind, key), f"f:{key}", (added, removed, modified))
+    for key, value in old.items():
+        if key not in new:
+            _put(removed, f"f:{key}", _entry(kind, key, value))
+    return added, removed, modified
+
+
+def _compare_lists(old: list[Any], new: list[Any], kind: Type) -> _Triple:
+    added: Node = {}
+    removed: Node = {}
+    modified: Node = {}
+    before = {element_key(item, kind): item for item in old}
+    after = {element_key(item, kind): item for item in new}
+    for key, item in after.items():
+        if key not in before:
+            _put(added, key, make(True, field_set(item, kind.element) or {}))
+        elif item != before[key]:
+            _compare_into(before[key], item, kind.element, key, (added, removed, modified))
+    for key, item in before.items():
+        if key not in after:
+            _put(removed, key, make(True, field_set(item, kind.element) or {}))
+    return added, removed, modified
+
+
+def _compare_into(old: Any, new: Any, kind: Type, key: str, into: _Triple) -> None:
+    if _is_map(kind, old, new):
+        parts = _compare_maps(old, new, kind)
+    elif _is_list(kind, old, new):
+        parts = _compare_lists(old, new, kind)
+    else:
+        _put(into[2], key, LEAF)
+        return
+    for part, target in zip(parts, into, strict=True):
+        if part:
+            _put(target, key, part)
+
+
+def _put(target: Node, key: str, node: Node | None) -> None:
+    if node is not None:
+        target[key] = node
+
+
+def merge(old: Any, new: Any, kind: Type) -> Any:
+    """`new` laid over `old`: maps and associative lists merge, everything else is taken from `new`."""
+    if _is_map(kind, old, new):
+        result = dict(old)
+        for key, value in new.items():
+            result[key] = merge(old[key], value, child(kind, key)) if key in old else value
+        return result
+    if _is_list(kind, old, new):
+        return _merge_lists(old, new, kind)
+    return new
+
+
+def _merge_lists(old: list[Any], new: list[Any], kind: Type) -> list[Any]:
+    """Elements of `new` in their order, those of `old` alone between them where they were."""
+    left = [(element_key(item, kind), item) for item in old]
+    right = [(element_key(item, kind), item) for item in new]
+    known, wanted = dict(left), dict(right)
+    if len(wanted) != len(right):
+        raise TypedError("duplicate entries in an associative list")
+    result: list[Any] = []
+    at = 0
+    for key, item in right:
+        while at < len(left) and left[at][0] not in wanted:
+            result.append(left[at][1])
+            at += 1
+        if at < len(left) and left[at][0] == key:
+            at += 1
+        elif key in known:
+            # the order changed: this element was taken from further on, skip it when we come there
+            left = [entry for index, entry in enumerate(left) if index < at or entry[0] != key]
+        result.append(merge(known[key], item, kind.element) if key in known else item)
+    return result + [item for key, item in left[at:] if key not in wanted]
+
+
+def remove(value: Any, kind: Type, gone: Node, owned: Node) -> Any:
+    """`value` without the member paths of `gone`.
+
+    Maps and lists that lose their last element go with it (None), unless somebody owns them as such.
+    """
+    if not gone:
+        return value
+    empty = is_member(owned)
+    if _is_map(kind, value):
+        result: dict[str, Any] = {}
+        for key, item in value.items():
+            kept = _without(item, child(kind, key), gone.get(f"f:{key}"), owned.get(f"f:{key}"))
+            if kept is not None:
+                result[key] = kept
+        return result if result or empty else None
+    if _is_list(kind, value):
+        items: list[Any] = []
+        for item in value:
+            key = element_key(item, kind)
+            kept = _without(item, kind.element, gone.get(key), owned.get(key))
+            if kept is not None:
+                items.append(kept)
+        return items if items or empty else None
+    return value
+
+
+_NOT_OWNED: Node = {"f:": {}}  # leads nowhere: neither empty nor a member
+
+
+def _without(item: Any, kind: Type, gone: Node | None, owned: Node | None) -> Any:
+    if gone is None:
+        return item
+    return None if is_member(gone) else remove(item, kind, gone, _NOT_OWNED if owned is None else owned)

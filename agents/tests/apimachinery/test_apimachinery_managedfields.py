@@ -1,0 +1,250 @@
+"""Ownership of fields: server-side apply keeps what others own and removes what nobody owns."""
+
+import copy
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tricenter.apimachinery import kinds, managedfields
+from tricenter.apimachinery.managedfields import fieldset
+from tricenter.apimachinery.records import Kind
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+LATER = NOW + timedelta(hours=1)
+Object = dict[str, Any]
+
+
+def kind_of(api_version: str, name: str) -> Kind:
+    found = kinds.of_object({"apiVersion": api_version, "kind": name})
+    assert found is not None
+    return found
+
+
+DEPLOYMENT = kind_of("apps/v1", "Deployment")
+SERVICE = kind_of("v1", "Service")
+CONFIG_MAP = kind_of("v1", "ConfigMap")
+
+
+def deployment(replicas: int | None = None, **containers: str) -> Object:
+    spec: Object = {"template": {"spec": {"containers": [{"name": n, "image": i} for n, i in containers.items()]}}}
+    if replicas is not None:
+        spec["replicas"] = replicas
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"}, "spec": spec}
+
+
+def apply(live: Object | None, applied: Object, manager: str = "a", kind: Kind = DEPLOYMENT, **extra: Any) -> Object:
+    options: Object = {"force": False, "now": NOW, **extra}
+    return managedfields.apply(live, copy.deepcopy(applied), kind=kind, manager=manager, **options)
+
+
+def update(old: Object | None, new: Object, manager: str = "u", kind: Kind = DEPLOYMENT, **extra: Any) -> Object:
+    options: Object = {"now": NOW, **extra}
+    return managedfields.update(old, copy.deepcopy(new), kind=kind, manager=manager, **options)
+
+
+def owners(obj: Object) -> dict[str, set[str]]:
+    found = obj["metadata"].get("managedFields", [])
+    return {entry["manager"]: set(fieldset.paths(entry["fieldsV1"])) for entry in found}
+
+
+def test_create_tracks_what_was_set_in_upstreams_format() -> None:
+    obj = update(None, {
+        "apiVersion": "v1", "kind": "Service", "metadata": {"name": "s", "labels": {"a": "b"}, "uid": "u"},
+        "spec": {"ports": [{"port": 80, "protocol": "TCP"}], "selector": {"x": "y"}, "type": "ClusterIP"},
+    }, kind=SERVICE, manager="kubectl-create")  # fmt: skip
+    assert obj["metadata"]["managedFields"] == [{
+        "manager": "kubectl-create", "operation": "Update", "apiVersion": "v1", "time": "2026-01-01T00:00:00Z",
+        "fieldsType": "FieldsV1", "fieldsV1": {
+            "f:metadata": {"f:labels": {"f:a": {}}},
+            "f:spec": {
+                "f:ports": {'k:{"port":80,"protocol":"TCP"}': {".": {}, "f:port": {}, "f:protocol": {}}},
+                "f:selector": {}, "f:type": {},
+            },
+        },
+    }]  # fmt: skip
+
+
+def test_applying_twice_changes_nothing() -> None:
+    once = apply(None, deployment(3, web="nginx:1"))
+    assert apply(once, deployment(3, web="nginx:1"), now=LATER) == once
+
+
+def test_a_field_no_longer_applied_is_removed() -> None:
+    live = apply(None, deployment(3, web="nginx:1", side="log:1"))
+    after = apply(live, deployment(None, web="nginx:1"))
+    assert "replicas" not in after["spec"]
+    assert [c["name"] for c in after["spec"]["template"]["spec"]["containers"]] == ["web"]
+
+
+def test_a_field_with_another_owner_stays() -> None:
+    live = apply(None, deployment(3, web="nginx:1"))
+    shared = apply(live, deployment(3), manager="b")
+    after = apply(shared, deployment(None, web="nginx:1"))
+    assert after["spec"]["replicas"] == 3
+    assert ".spec.replicas" in owners(after)["b"]
+    assert ".spec.replicas" not in owners(after)["a"]
+
+
+def test_changing_the_field_of_another_manager_conflicts() -> None:
+    live = update(None, deployment(3, web="nginx:1"), manager="kubectl")
+    with pytest.raises(managedfields.ApplyConflict) as caught:
+        apply(live, deployment(5))
+    assert str(caught.value) == 'Apply failed with 1 conflict: conflict with "kubectl" using apps/v1: .spec.replicas'
+    assert caught.value.causes == [
+        {"reason": "FieldManagerConflict", "message": 'conflict with "kubectl" using apps/v1',
+         "field": ".spec.replicas"},
+    ]  # fmt: skip
+    with pytest.raises(
+        managedfields.ApplyConflict, match=r'conflicts:(?s:.*)- \.spec\.template.*\[name="web"\]\.image'
+    ):
+        apply(live, deployment(5, web="nginx:2"))
+
+
+def test_force_takes_the_field_over() -> None:
+    live = update(None, deployment(3, web="nginx:1"), manager="kubectl")
+    after = apply(live, deployment(5), force=True)
+    assert after["spec"]["replicas"] == 5
+    assert ".spec.replicas" in owners(after)["a"]
+    assert ".spec.replicas" not in owners(after)["kubectl"]
+
+
+def test_the_same_value_is_shared_without_conflict() -> None:
+    live = update(None, deployment(3, web="nginx:1"), manager="kubectl")
+    after = apply(live, deployment(3))
+    assert ".spec.replicas" in owners(after)["a"] & owners(after)["kubectl"]
+
+
+def test_an_update_takes_what_it_changes() -> None:
+    live = apply(None, deployment(3, web="nginx:1"))
+    changed = copy.deepcopy(live)
+    changed["spec"]["replicas"] = 7
+    after = update(live, changed, manager="scaler", subresource="scale", now=LATER)
+    assert owners(after)["scaler"] == {".spec.replicas"}
+    assert ".spec.replicas" not in owners(after)["a"]
+    with pytest.raises(managedfields.ApplyConflict, match='"scaler" with subresource "scale" using apps/v1'):
+        apply(after, deployment(3, web="nginx:1"))
+
+
+def test_an_update_that_changes_nothing_changes_no_time() -> None:
+    live = update(None, deployment(3, web="nginx:1"))
+    assert update(live, live, now=LATER) == live
+
+
+def test_removed_fields_lose_all_owners() -> None:
+    live = apply(None, deployment(3, web="nginx:1"))
+    changed = copy.deepcopy(live)
+    del changed["spec"]["replicas"]
+    assert ".spec.replicas" not in owners(update(live, changed))["a"]
+
+
+def test_ownership_can_be_reset_and_is_kept_by_clients_that_do_not_know_it() -> None:
+    live = update(None, deployment(3, web="nginx:1"))
+    unaware = deployment(3, web="nginx:1")
+    assert update(live, unaware)["metadata"]["managedFields"] == live["metadata"]["managedFields"]
+    unaware["metadata"]["managedFields"] = [{}]
+    assert "managedFields" not in update(live, unaware)["metadata"]
+
+
+def test_first_apply_to_an_untracked_object() -> None:
+    live = deployment(3, web="nginx:1")
+    after = apply(live, deployment(3))
+    assert owners(after).keys() == {"before-first-apply", "a"}
+    with pytest.raises(managedfields.ApplyConflict):
+        apply(live, deployment(4))
+
+
+def test_moving_from_client_side_apply_does_not_conflict() -> None:
+    obj = deployment(3, web="nginx:1")
+    obj["metadata"]["annotations"] = {
+        "kubectl.kubernetes.io/last-applied-configuration": json.dumps(deployment(3, web="nginx:1"))
+    }
+    live = update(None, obj, manager="kubectl-client-side-apply")
+    after = apply(live, deployment(5, web="nginx:2"), manager="kubectl")
+    assert after["spec"]["replicas"] == 5
+
+
+def test_status_belongs_to_its_subresource() -> None:
+    applied = {**deployment(3), "status": {"replicas": 1}}
+    assert "status" not in apply(None, applied)
+    live = update(None, deployment(3))
+    after = apply(live, applied, manager="s", subresource="status")
+    assert after["status"] == {"replicas": 1}
+    assert owners(after)["s"] == {".status.replicas"}
+
+
+def test_default_key_fields_identify_the_same_element() -> None:
+    live = update(None, {
+        "apiVersion": "v1", "kind": "Service", "metadata": {"name": "s"},
+        "spec": {"ports": [{"port": 80, "protocol": "TCP", "nodePort": 30000}]},
+    }, kind=SERVICE)  # fmt: skip
+    applied = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s"}, "spec": {"ports": [{"port": 80}]}}
+    after = apply(live, applied, kind=SERVICE)
+    assert after["spec"]["ports"] == [{"port": 80, "protocol": "TCP", "nodePort": 30000}]
+
+
+def test_an_element_without_its_key_is_refused() -> None:
+    applied = deployment(1)
+    applied["spec"]["template"]["spec"]["containers"] = [{"image": "x"}]
+    with pytest.raises(managedfields.TypedError, match="name"):
+        apply(None, applied)
+
+
+def test_list_order_follows_the_applier() -> None:
+    live = apply(None, deployment(None, a="1", b="1"))
+    live = apply(live, deployment(None, z="1"), manager="other")
+    after = apply(live, deployment(None, b="1", a="1"))
+    names = [c["name"] for c in after["spec"]["template"]["spec"]["containers"]]
+    assert names.index("b") < names.index("a")
+    assert sorted(names) == ["a", "b", "z"]
+
+
+def test_the_number_of_updaters_is_bounded() -> None:
+    obj: Object = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": {}}
+    live = None
+    for index in range(20):
+        obj = copy.deepcopy(obj)
+        obj["data"][f"k{index}"] = "v"
+        live = obj = update(live, obj, kind=CONFIG_MAP, manager=f"m{index:02}", now=NOW + timedelta(seconds=index))
+    assert len(obj["metadata"]["managedFields"]) <= 11
+    assert "ancient-changes" in owners(obj)
+    assert set().union(*owners(obj).values()) >= {f".data.k{index}" for index in range(20)}
+
+
+DATA = st.dictionaries(st.sampled_from("abcd"), st.sampled_from("12"), max_size=4)
+
+
+def config_map(data: dict[str, str]) -> Object:
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": data}
+
+
+@given(DATA, DATA, DATA)
+def test_apply_ends_in_what_the_appliers_say(
+    first: dict[str, str], second: dict[str, str], other: dict[str, str]
+) -> None:
+    """One manager replaces its own configuration, another's fields stay: the result is the sum of both."""
+    other = {key: value for key, value in other.items() if key not in first and key not in second}
+    live = apply(None, config_map(first), kind=CONFIG_MAP)
+    live = apply(live, config_map(other), kind=CONFIG_MAP, manager="b")
+    live = apply(live, config_map(second), kind=CONFIG_MAP)
+    assert live.get("data", {}) == {**second, **other}
+    assert apply(live, config_map(second), kind=CONFIG_MAP, now=LATER) == live
+
+
+SETS = st.recursive(
+    st.just({}), lambda inner: st.dictionaries(st.sampled_from(["f:a", "f:b", "."]), inner, min_size=1, max_size=3)
+).map(lambda found: {key: node for key, node in found.items() if key != "."})
+
+
+def members(found: Object) -> set[str]:
+    return set(fieldset.paths(found))
+
+
+@given(SETS, SETS)
+def test_set_algebra(left: Object, right: Object) -> None:
+    assert members(fieldset.union(left, right)) == members(left) | members(right)
+    assert members(fieldset.difference(left, right)) == members(left) - members(right)
+    assert members(fieldset.intersection(left, right)) == members(left) & members(right)
