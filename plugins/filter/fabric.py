@@ -81,6 +81,11 @@ def link_interfaces(peers: Iterable[Mapping[str, Any]]) -> list[str]:
     return [peer["name"] for peer in peers if peer["kind"] in {"fabric", "center"}]
 
 
+def rack_addresses(hosts: Iterable[str], hostvars: HostVars, rack: str) -> list[str]:
+    """Addresses of those of `hosts` that stand in `rack`."""
+    return [hostvars[name]["machine_address"] for name in hosts if hostvars[name].get("rack_name") == rack]
+
+
 class FilterModule:
     """Filters that Ansible finds by this name."""
 
@@ -89,6 +94,7 @@ class FilterModule:
         return {
             "link_interfaces": link_interfaces,
             "link_peers": link_peers,
+            "rack_addresses": rack_addresses,
             "rack_peers": rack_peers,
             "server_peers": server_peers,
         }
