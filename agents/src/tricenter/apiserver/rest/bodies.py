@@ -11,6 +11,7 @@ import yaml
 from aiohttp import web
 
 from tricenter.apiserver import errors
+from tricenter.apiserver.protobuf import decode
 from tricenter.apiserver.resources import Resource
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -56,9 +57,11 @@ def media_type(http: web.BaseRequest) -> str:
 
 
 def parse(body: bytes, media: str) -> Any:
-    """Decode JSON or YAML. Raises BadRequest."""
+    """Decode JSON, YAML or Kubernetes protobuf. Raises BadRequest."""
     if media in _YAML_TYPES:
         return _parse_yaml(body)
+    if media == decode.MEDIA:
+        return decode.decode(body)
     if media not in ("application/json", "text/plain", "application/x-www-form-urlencoded", "*/*"):
         raise errors.UnsupportedMedia(
             "the body of the request was in an unknown format - accepted media types include: "
