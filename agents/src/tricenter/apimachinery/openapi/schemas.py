@@ -1,0 +1,134 @@
+"""Definitions as components of an OpenAPI document: version 3 or 2, reachable ones only."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tricenter.apimachinery.records import Kind
+from tricenter.apimachinery.schema import definitions
+
+Object = dict[str, Any]
+META = "io.k8s.apimachinery.pkg.apis.meta.v1"
+PATCH = f"{META}.Patch"
+_SOURCE = "#/$defs/"
+V3 = "#/components/schemas/"
+V2 = "#/definitions/"
+_INT_OR_STRING = "io.k8s.apimachinery.pkg.util.intstr.IntOrString"
+_QUANTITY = "io.k8s.apimachinery.pkg.api.resource.Quantity"
+_PATCH_SCHEMA: Object = {
+    "description": "Patch is provided to give a concrete name and type to the Kubernetes PATCH request body.",
+    "type": "object",
+}
+_SPECIAL: dict[str, dict[str, Object]] = {
+    V3: {
+        PATCH: _PATCH_SCHEMA,
+        _INT_OR_STRING: {"format": "int-or-string", "oneOf": [{"type": "integer"}, {"type": "string"}]},
+        _QUANTITY: {"oneOf": [{"type": "string"}, {"type": "number"}]},
+    },
+    V2: {
+        PATCH: _PATCH_SCHEMA,
+        _INT_OR_STRING: {"format": "int-or-string", "type": "string"},
+        _QUANTITY: {"type": "string"},
+    },
+}
+# Kept in version 2; the rest of JSON schema that a structural schema may use has no place there.
+_V3_ONLY = ("oneOf", "anyOf", "not", "nullable")
+
+
+class Components:
+    """Collects the schemas that a document refers to."""
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+        self.schemas: dict[str, Object] = {}
+
+    def ref(self, name: str) -> Object:
+        """A reference to a definition, which is added with all it refers to."""
+        self.add(name)
+        return {"$ref": self.root + name}
+
+    def add(self, name: str) -> None:
+        """Add a definition and all it refers to."""
+        if name in self.schemas:
+            return
+        self.schemas[name] = {}  # before what it refers to: a type may contain itself
+        special = _SPECIAL[self.root].get(name)
+        self.schemas[name] = special if special is not None else self._convert(definitions.load()[name], top=True)
+
+    def _convert(self, schema: Any, *, top: bool = False) -> Any:
+        made: Object = {}
+        for key, value in schema.items():
+            if key == "properties":
+                made[key] = {name: self._property(name, field, top=top) for name, field in value.items()}
+            elif key == "$ref":
+                made[key] = self.ref(str(value).removeprefix(_SOURCE))["$ref"]
+            elif key == "type":
+                made[key] = next((name for name in value if name != "null"), "") if isinstance(value, list) else value
+            elif isinstance(value, dict):
+                made[key] = self._convert(value)
+            else:
+                made[key] = value
+        return made
+
+    def _property(self, name: str, field: Object, *, top: bool) -> Object:
+        made: Object = self._convert(field)
+        if top and name in {"apiVersion", "kind"}:
+            made.pop("enum", None)  # upstream documents these as plain strings
+        reference = made.pop("$ref", None)
+        if reference is None:
+            return made
+        if not made:
+            return {"$ref": reference}
+        if self.root == V2:
+            return {"$ref": reference, **made}
+        return {**made, "allOf": [{"$ref": reference}]}  # siblings of $ref mean nothing in version 3
+
+    def add_custom(self, kind: Kind) -> str:
+        """Add a custom resource and its list; returns the name of its definition."""
+        name = custom_name(kind)
+        schema = dict(self._structural(kind.structural or {"type": "object"}))
+        properties: Object = {**schema.get("properties", {})}
+        meta = definitions.load()[f"{META}.Status"]["properties"]
+        for field in ("apiVersion", "kind"):
+            properties[field] = {"description": meta[field]["description"], "type": "string"}
+        properties["metadata"] = self._property("metadata", {"$ref": _SOURCE + f"{META}.ObjectMeta"}, top=True)
+        self.schemas[name] = {
+            **schema, "type": "object", "properties": properties, "x-kubernetes-group-version-kind": [gvk(kind)],
+        }  # fmt: skip
+        items = {"type": "array", "items": {"$ref": self.root + name}}
+        self.schemas[f"{name}List"] = {
+            "description": f"{kind.list_kind} is a list of {kind.kind}",
+            "type": "object",
+            "required": ["items"],
+            "properties": {
+                **{field: properties[field] for field in ("apiVersion", "kind")},
+                "items": items,
+                "metadata": self._property("metadata", {"$ref": _SOURCE + f"{META}.ListMeta"}, top=True),
+            },
+            "x-kubernetes-group-version-kind": [{**gvk(kind), "kind": kind.list_kind}],
+        }
+        return name
+
+    def _structural(self, schema: Mapping[str, Any]) -> Object:
+        if self.root == V3:
+            return dict(schema)
+        made: Object = {}
+        for key, value in schema.items():
+            if key in _V3_ONLY:
+                continue
+            if key == "properties":
+                made[key] = {name: self._structural(field) for name, field in value.items()}
+            elif isinstance(value, Mapping) and key in {"items", "additionalProperties"}:
+                made[key] = self._structural(value)
+            else:
+                made[key] = value
+        return made
+
+
+def gvk(kind: Kind) -> dict[str, str]:
+    """`x-kubernetes-group-version-kind` of a kind."""
+    return {"group": kind.group, "kind": kind.kind, "version": kind.version}
+
+
+def custom_name(kind: Kind) -> str:
+    """Name of a custom resource's definition: its group backwards, version, kind."""
+    return ".".join([*reversed(kind.group.split(".")), kind.version, kind.kind])
