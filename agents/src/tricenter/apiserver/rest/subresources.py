@@ -79,7 +79,7 @@ class Subresources:
     async def _scale(self, call: Call, change: patching.Patch) -> web.StreamResponse:
         async def step(old: Object) -> Object:
             return await self._writes.changes.updated(
-                call, old, scaling.scaled(old, change(scaling.of(old)), call.target)
+                call, old, scaling.scaled(copy.deepcopy(old), change(scaling.of(old)), call.target)
             )
 
         return answers.json(scaling.of(await self._writes.modify(call, step)), warnings=call.warnings)
