@@ -66,7 +66,9 @@ class Writes:
             return obj
         taken = await self._allocation.allocate(call.resource, obj, None)
         try:
-            stored = await self._store.create(key, conversion.to_stored(call.resource, obj), lease=await self._lease(call))
+            stored = await self._store.create(
+                key, conversion.to_stored(call.resource, obj), lease=await self._lease(call)
+            )
         except Lost as lost:
             await self._allocation.undo(taken)
             raise errors.already_exists(target) from lost
@@ -216,7 +218,9 @@ def _same_owners(old: Object, new: Object) -> bool:
 
 def _check_applied(call: Call, applied: Object) -> None:
     if not call.query.get("fieldManager"):
-        raise errors.BadRequest("PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch")
+        raise errors.BadRequest(
+            'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch'
+        )
     metadata = applied["metadata"]
     if metadata.get("managedFields"):
         raise errors.BadRequest("metadata.managedFields must be nil")
