@@ -64,6 +64,7 @@ from ansible.module_utils.basic import AnsibleModule
 PROPERTIES = (
     "LoadState",
     "ActiveState",
+    "SubState",
     "UnitFileState",
     "NeedDaemonReload",
     "FragmentPath",
@@ -105,7 +106,8 @@ def newest(paths: list[str]) -> float:
 def needed(parameters: dict[str, object], properties: dict[str, str], files: list[str], reload: list[str]) -> list[str]:
     """The verbs that lead from the unit's state to the wanted one. Pure but for the files' times."""
     actions = []
-    running = properties.get("ActiveState") in RUNNING
+    # A unit that waits for its next attempt after a failure does not run; a start shows why.
+    running = properties.get("ActiveState") in RUNNING and properties.get("SubState") != "auto-restart"
     enabled = properties.get("UnitFileState") in ("enabled", "enabled-runtime", "static", "alias", "indirect")
     if properties.get("NeedDaemonReload") == "yes" or properties.get("LoadState") == "not-found":
         actions.append("daemon-reload")
