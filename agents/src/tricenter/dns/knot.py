@@ -72,10 +72,12 @@ def _read(control: KnotCtl, zone: str) -> frozenset[Record]:
 
 
 def _change(control: KnotCtl, zone: str, what: Change, soa: Record) -> None:
-    # A transaction that an agent killed half-way left open would refuse ours.
-    with contextlib.suppress(KnotCtlError):
+    try:
+        _command(control, "zone-begin", zone)
+    except KnotCtlError:
+        # An agent killed half-way left its transaction open.
         _command(control, "zone-abort", zone)
-    _command(control, "zone-begin", zone)
+        _command(control, "zone-begin", zone)
     try:
         control.send_block(cmd="zone-get", zone=zone, owner=zone, rtype="SOA")
         try:
