@@ -25,6 +25,7 @@ from tricenter.apiserver.resources import Resources
 from tricenter.apiserver.rest.changes import Changes
 from tricenter.apiserver.rest.deleting import Deleting
 from tricenter.apiserver.rest.evicting import Eviction
+from tricenter.apiserver.rest.kubelets import Kubelets
 from tricenter.apiserver.rest.reads import Reads
 from tricenter.apiserver.rest.router import Handler, Route, Router
 from tricenter.apiserver.rest.subresources import Subresources
@@ -81,7 +82,7 @@ def assemble(config: Config) -> Parts:
     reviews = Reviews(config, authenticator, authorizer)
     router = Router(
         _general(reads, watching, writes, deleting, subresources),
-        {**subresources.special(), **reviews.special()},
+        {**subresources.special(), **reviews.special(), **Kubelets(config, resources, reads).special()},
     )
     address = f"{config.advertise_address}:{config.port}"
     issuer = Issuer(config.service_account_issuer, address, keys)
