@@ -33,6 +33,11 @@ def machine_urls(hosts: Iterable[str], hostvars: HostVars, port: int, variable: 
     return [f"https://{hostvars[host][variable]}:{port}" for host in hosts]
 
 
+def endpoints(hosts: Iterable[str], hostvars: HostVars, port: int) -> list[str]:
+    """ADDRESS:PORT of a service on machines."""
+    return [f"{hostvars[host]['machine_address']}:{port}" for host in hosts]
+
+
 def host_urls(
     hosts: Iterable[str], hostvars: HostVars, variable: str, port_variable: str = "site_api_port"
 ) -> dict[str, str]:
@@ -101,6 +106,7 @@ class FilterModule:
         return {
             "site_addresses": site_addresses,
             "machine_urls": machine_urls,
+            "endpoints": endpoints,
             "host_urls": host_urls,
             "nearest_first": nearest_first,
             "with_value": with_value,
