@@ -45,5 +45,5 @@ class ActionModule(ActionBase):  # type: ignore[misc] -- ansible-core is not typ
             wanted_machines = machines.Machines(folder, site, golden, features)
             changes = list(wanted_machines.converge(Display().display, check=check).changes)
             if not check:
-                image.use(folder, golden)
+                image.prune(folder, golden.key, [])
         return changes

@@ -122,8 +122,7 @@ def _request(user: User, spec: Object) -> Request:
     resource, other = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
     if (resource is None) == (other is None):
         raise errors.BadRequest("exactly one of nonResourceAttributes or resourceAttributes must be specified")
-    if resource is None:
-        other = other or {}
+    if other is not None:
         return Request(user=user, verb=other.get("verb", ""), path=other.get("path", ""))
     return Request(
         user=user,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tricenter.apimachinery import defaults
+import uuid
+
 from tricenter.apiserver.registry.strategy import Object, Strategy
 
 
@@ -24,7 +25,20 @@ class JobStrategy(Strategy):
 
     def prepare_create(self, obj: Object) -> None:
         super().prepare_create(obj)
-        defaults.job_selector(obj)
+        spec = obj.setdefault("spec", {})
+        if spec.get("manualSelector"):
+            return
+        metadata = obj["metadata"]
+        uid = metadata.setdefault("uid", str(uuid.uuid4()))
+        labels = {
+            "batch.kubernetes.io/controller-uid": uid,
+            "batch.kubernetes.io/job-name": metadata["name"],
+            "controller-uid": uid,
+            "job-name": metadata["name"],
+        }
+        template = spec.setdefault("template", {}).setdefault("metadata", {})
+        template["labels"] = {**(template.get("labels") or {}), **labels}
+        spec["selector"] = {"matchLabels": {"batch.kubernetes.io/controller-uid": uid}}
 
 
 class CertificateRequestStrategy(Strategy):

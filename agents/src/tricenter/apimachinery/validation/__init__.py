@@ -1,0 +1,154 @@
+"""Upstream's rules for objects: what a client may create and how it may change what exists.
+
+Types are checked first (`schema.validate`); rules run on objects whose types are right. Call it on defaulted objects.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from tricenter.apimachinery import fielderrors, schema
+from tricenter.apimachinery.fielderrors import FieldError
+from tricenter.apimachinery.records import Kind
+from tricenter.apimachinery.validation import (
+    access,
+    cluster,
+    extensions,
+    metadata,
+    networking,
+    pods,
+    services,
+    storage,
+    workloads,
+)  # fmt: skip
+
+__all__ = ["FieldError", "validate_create", "validate_update"]
+
+Object = dict[str, Any]
+_Create = Callable[[Object], Iterable[FieldError]]
+_Update = Callable[[Object, Object], Iterable[FieldError]]
+_RBAC, _STORAGE, _NETWORK = "rbac.authorization.k8s.io", "storage.k8s.io", "networking.k8s.io"
+_ADMISSION = "admissionregistration.k8s.io"
+
+_CREATE: dict[tuple[str, str], _Create] = {
+    ("", "Pod"): pods.pod,
+    ("", "PodTemplate"): lambda obj: pods.template(obj.get("template"), "template"),
+    ("", "Service"): services.service,
+    ("", "Endpoints"): networking.endpoints,
+    ("", "ReplicationController"): workloads.replication_controller,
+    ("", "Namespace"): cluster.namespace,
+    ("", "Node"): cluster.node,
+    ("", "ConfigMap"): cluster.config_map,
+    ("", "Secret"): cluster.secret,
+    ("", "ResourceQuota"): cluster.quota,
+    ("", "LimitRange"): cluster.limit_range,
+    ("", "Event"): cluster.event,
+    ("", "PersistentVolume"): storage.volume,
+    ("", "PersistentVolumeClaim"): storage.claim,
+    ("events.k8s.io", "Event"): cluster.new_event,
+    ("coordination.k8s.io", "Lease"): cluster.lease,
+    ("apps", "Deployment"): workloads.deployment,
+    ("apps", "ReplicaSet"): workloads.replica_set,
+    ("apps", "StatefulSet"): workloads.stateful_set,
+    ("apps", "DaemonSet"): workloads.daemon_set,
+    ("apps", "ControllerRevision"): workloads.revision,
+    ("batch", "Job"): workloads.job,
+    ("batch", "CronJob"): workloads.cron_job,
+    ("policy", "PodDisruptionBudget"): workloads.budget,
+    ("autoscaling", "HorizontalPodAutoscaler"): workloads.autoscaler,
+    (_NETWORK, "Ingress"): networking.ingress,
+    (_NETWORK, "IngressClass"): networking.ingress_class,
+    (_NETWORK, "NetworkPolicy"): networking.network_policy,
+    (_NETWORK, "ServiceCIDR"): networking.service_cidr,
+    (_NETWORK, "IPAddress"): networking.ip_address,
+    ("discovery.k8s.io", "EndpointSlice"): networking.endpoint_slice,
+    (_RBAC, "Role"): access.role,
+    (_RBAC, "ClusterRole"): access.cluster_role,
+    (_RBAC, "RoleBinding"): access.role_binding,
+    (_RBAC, "ClusterRoleBinding"): access.cluster_role_binding,
+    ("certificates.k8s.io", "CertificateSigningRequest"): access.signing_request,
+    ("scheduling.k8s.io", "PriorityClass"): access.priority_class,
+    ("node.k8s.io", "RuntimeClass"): access.runtime_class,
+    ("authentication.k8s.io", "TokenRequest"): access.token_request,
+    (_STORAGE, "StorageClass"): storage.storage_class,
+    (_STORAGE, "VolumeAttachment"): storage.attachment,
+    (_STORAGE, "CSIStorageCapacity"): storage.capacity,
+    ("apiextensions.k8s.io", "CustomResourceDefinition"): extensions.custom_resource_definition,
+    ("apiregistration.k8s.io", "APIService"): extensions.api_service,
+    (_ADMISSION, "MutatingWebhookConfiguration"): extensions.webhooks,
+    (_ADMISSION, "ValidatingWebhookConfiguration"): extensions.webhooks,
+    (_ADMISSION, "ValidatingAdmissionPolicyBinding"): extensions.admission_binding,
+}
+
+# Kinds whose updates have rules of their own; those of all others are the rules for creation.
+_UPDATE: dict[tuple[str, str], _Update] = {
+    ("", "Pod"): pods.pod_update,
+    ("", "Service"): services.service_update,
+    ("", "Node"): cluster.node_update,
+    ("", "ConfigMap"): cluster.config_map_update,
+    ("", "Secret"): cluster.secret_update,
+    ("", "ResourceQuota"): cluster.quota_update,
+    ("", "PersistentVolume"): storage.volume_update,
+    ("", "PersistentVolumeClaim"): storage.claim_update,
+    ("apps", "Deployment"): workloads.deployment_update,
+    ("apps", "ReplicaSet"): workloads.replica_set_update,
+    ("apps", "StatefulSet"): workloads.stateful_set_update,
+    ("apps", "DaemonSet"): workloads.daemon_set_update,
+    ("apps", "ControllerRevision"): workloads.revision_update,
+    ("batch", "Job"): workloads.job_update,
+    (_NETWORK, "IngressClass"): networking.ingress_class_update,
+    ("discovery.k8s.io", "EndpointSlice"): networking.endpoint_slice_update,
+    (_RBAC, "RoleBinding"): access.role_binding_update,
+    (_RBAC, "ClusterRoleBinding"): access.cluster_role_binding_update,
+    ("scheduling.k8s.io", "PriorityClass"): access.priority_class_update,
+    ("node.k8s.io", "RuntimeClass"): access.runtime_class_update,
+    (_STORAGE, "StorageClass"): storage.storage_class_update,
+    (_STORAGE, "VolumeAttachment"): storage.attachment_update,
+    ("apiextensions.k8s.io", "CustomResourceDefinition"): extensions.custom_resource_definition_update,
+}
+
+# Updates through subresources that change the spec in a way the main resource does not allow.
+_SUBRESOURCE: dict[tuple[str, str, str], _Update] = {
+    ("", "Pod", "resize"): pods.resize,
+    ("", "Pod", "ephemeralcontainers"): pods.ephemeral_containers,
+}
+
+
+def validate_create(kind: Kind, obj: Object) -> list[FieldError]:
+    """What is wrong with a new object; empty when nothing is."""
+    typed = schema.validate(kind, obj)
+    if _misshapen(typed):
+        return typed
+    rule = _CREATE.get((kind.group, kind.kind))
+    found = [*metadata.check(kind, obj), *(rule(obj) if rule else ())]
+    return _distinct([*typed, *found])
+
+
+def validate_update(kind: Kind, old: Object, new: Object, *, subresource: str = "") -> list[FieldError]:
+    """What is wrong with `new` in the place of `old`; through `status` and its like only metadata and types count."""
+    typed = schema.validate(kind, new)
+    if _misshapen(typed):
+        return typed
+    found = list(metadata.check_update(kind, old, new))
+    key = (kind.group, kind.kind)
+    if subresource:
+        if special := _SUBRESOURCE.get((*key, subresource)):
+            found += special(old, new)
+    elif update := _UPDATE.get(key):
+        found += update(old, new)
+    elif create := _CREATE.get(key):
+        found += create(new)
+    return _distinct([*typed, *found])
+
+
+def _misshapen(errors: Iterable[FieldError]) -> bool:
+    """Whether rules cannot run: something is of another type than they expect."""
+    return any(error.reason != fielderrors.REASON_REQUIRED for error in errors)
+
+
+def _distinct(errors: list[FieldError]) -> list[FieldError]:
+    """Each problem once: the schema and the rules both know required fields; the rules say it better."""
+    last: dict[tuple[str, str, str], FieldError] = {}
+    for error in errors:
+        required = error.reason == fielderrors.REASON_REQUIRED
+        last[error.path, error.reason, "" if required else error.message] = error
+    return list(last.values())

@@ -1,0 +1,137 @@
+"""Rules of the parts of a pod spec that speak to the scheduler."""
+
+from tricenter.apimachinery import fielderrors, names
+from tricenter.apimachinery.validation.rules import (
+    Errors,
+    Object,
+    between,
+    each,
+    labels,
+    named,
+    one_of,
+    required,
+    selector,
+    sub,
+    unique,
+)  # fmt: skip
+
+_EFFECTS = ("NoExecute", "NoSchedule", "PreferNoSchedule")
+_NODE_OPERATORS = ("DoesNotExist", "Exists", "Gt", "In", "Lt", "NotIn")
+
+
+def scheduling(spec: Object, path: str) -> Errors:
+    """Everything that restricts where the pod may run."""
+    yield from labels(spec.get("nodeSelector"), f"{path}.nodeSelector")
+    for where, toleration in each(spec, "tolerations", path):
+        yield from _toleration(toleration, where)
+    for where, gate in each(spec, "schedulingGates", path):
+        yield from named(names.qualified_name, gate.get("name", ""), f"{where}.name")
+    yield from unique((where, gate.get("name")) for where, gate in each(spec, "schedulingGates", path))
+    yield from _spread(spec, path)
+    affinity = sub(spec, "affinity")
+    yield from _node_affinity(sub(affinity, "nodeAffinity"), f"{path}.affinity.nodeAffinity")
+    for kind in ("podAffinity", "podAntiAffinity"):
+        yield from _pod_affinity(sub(affinity, kind), f"{path}.affinity.{kind}")
+
+
+def _toleration(found: Object, path: str) -> Errors:
+    key, operator = found.get("key"), found.get("operator") or "Equal"
+    if key:
+        yield from named(names.qualified_name, key, f"{path}.key")
+    elif operator != "Exists":
+        yield fielderrors.invalid(
+            f"{path}.operator", found.get("operator", ""), 'operator must be Exists when `key` is empty, which means '
+            '"match all values and all keys"',
+        )  # fmt: skip
+    if found.get("tolerationSeconds") is not None and found.get("effect") != "NoExecute":
+        yield fielderrors.invalid(
+            f"{path}.effect", found.get("effect", ""), "effect must be 'NoExecute' when `tolerationSeconds` is set"
+        )
+    if operator == "Equal":
+        yield from named(names.label_value, found.get("value", ""), f"{path}.value")
+    elif operator == "Exists":
+        if found.get("value"):
+            yield fielderrors.invalid(
+                f"{path}.operator", found["value"], "value must be empty when `operator` is 'Exists'"
+            )
+    else:
+        yield fielderrors.not_supported(f"{path}.operator", operator, ("Equal", "Exists"))
+    if found.get("effect"):
+        yield from one_of(found, "effect", path, _EFFECTS)
+
+
+def _spread(spec: Object, path: str) -> Errors:
+    seen: set[tuple[str, str]] = set()
+    for where, found in each(spec, "topologySpreadConstraints", path):
+        skew, minimum = found.get("maxSkew", 0), found.get("minDomains")
+        if skew <= 0:
+            yield fielderrors.invalid(f"{where}.maxSkew", skew, "must be greater than zero")
+        if minimum is not None and minimum <= 0:
+            yield fielderrors.invalid(f"{where}.minDomains", minimum, "must be greater than zero")
+        yield from required(found, "topologyKey", where, "can not be empty")
+        when = found.get("whenUnsatisfiable", "")
+        if when not in {"DoNotSchedule", "ScheduleAnyway"}:
+            choices = ("DoNotSchedule", "ScheduleAnyway")
+            yield fielderrors.not_supported(f"{where}.whenUnsatisfiable", when, choices)
+        pair = (str(found.get("topologyKey")), when)
+        if pair in seen:
+            yield fielderrors.duplicate(f"{where}.{{topologyKey, whenUnsatisfiable}}", f"{{{pair[0]}, {pair[1]}}}")
+        seen.add(pair)
+        yield from selector(found.get("labelSelector"), f"{where}.labelSelector")
+        for key in ("nodeAffinityPolicy", "nodeTaintsPolicy"):
+            yield from one_of(found, key, where, ("Honor", "Ignore"))
+
+
+def _node_affinity(found: Object, path: str) -> Errors:
+    name = "requiredDuringSchedulingIgnoredDuringExecution"
+    if name in found:
+        yield from node_selector(found[name], f"{path}.{name}")
+    for where, term in each(found, "preferredDuringSchedulingIgnoredDuringExecution", path):
+        yield from between(term, "weight", where, 1, 100)
+        yield from _node_term(sub(term, "preference"), f"{where}.preference")
+
+
+def node_selector(found: Object, path: str) -> Errors:
+    """A NodeSelector, of a pod or of a volume."""
+    if not found.get("nodeSelectorTerms"):
+        yield fielderrors.required(f"{path}.nodeSelectorTerms", "must have at least one node selector term")
+    for where, term in each(found, "nodeSelectorTerms", path):
+        yield from _node_term(term, where)
+
+
+def _node_term(term: Object, path: str) -> Errors:
+    for where, found in each(term, "matchExpressions", path):
+        operator, values = found.get("operator"), found.get("values") or []
+        if operator in {"In", "NotIn"} and not values:
+            yield fielderrors.required(f"{where}.values", "must be specified when `operator` is 'In' or 'NotIn'")
+        elif operator in {"Exists", "DoesNotExist"} and values:
+            yield fielderrors.forbidden(
+                f"{where}.values", "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
+            )
+        elif operator in {"Gt", "Lt"} and len(values) != 1:
+            yield fielderrors.required(
+                f"{where}.values", "must be specified single value when `operator` is 'Lt' or 'Gt'"
+            )
+        elif operator not in _NODE_OPERATORS:
+            yield fielderrors.invalid(f"{where}.operator", operator, "not a valid selector operator")
+        yield from named(names.qualified_name, found.get("key", ""), f"{where}.key")
+    for where, found in each(term, "matchFields", path):
+        if found.get("key") != "metadata.name":
+            yield fielderrors.invalid(f"{where}.key", found.get("key"), "not a valid field selector key")
+
+
+def _pod_affinity(found: Object, path: str) -> Errors:
+    for where, term in each(found, "requiredDuringSchedulingIgnoredDuringExecution", path):
+        yield from _pod_term(term, where)
+    for where, weighted in each(found, "preferredDuringSchedulingIgnoredDuringExecution", path):
+        yield from between(weighted, "weight", where, 1, 100)
+        yield from _pod_term(sub(weighted, "podAffinityTerm"), f"{where}.podAffinityTerm")
+
+
+def _pod_term(term: Object, path: str) -> Errors:
+    yield from selector(term.get("labelSelector"), f"{path}.labelSelector")
+    yield from selector(term.get("namespaceSelector"), f"{path}.namespaceSelector")
+    if not term.get("topologyKey"):
+        yield fielderrors.required(f"{path}.topologyKey", "can not be empty")
+    else:
+        yield from named(names.qualified_name, term["topologyKey"], f"{path}.topologyKey")

@@ -1,1 +1,0 @@
-"""The dns agent: names of Services, in zones that Knot DNS serves."""
