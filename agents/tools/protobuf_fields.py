@@ -114,7 +114,10 @@ class Table:
 def main(api: str, machinery: str, tag: str) -> None:
     """Write the table."""
     packages: dict[str, Package] = {}
-    for repo, root, paths in ((api, "k8s.io/api", API_PACKAGES), (machinery, "k8s.io/apimachinery", MACHINERY_PACKAGES)):
+    for repo, root, paths in (
+        (api, "k8s.io/api", API_PACKAGES),
+        (machinery, "k8s.io/apimachinery", MACHINERY_PACKAGES),
+    ):
         for path in paths:
             names = [name for name in show(repo, "ls-tree", "--name-only", tag, f"{path}/").split()
                      if name.endswith(".go") and not re.search(r"(generated|_test|zz_|doc|register)", name)]  # fmt: skip
@@ -127,7 +130,9 @@ def main(api: str, machinery: str, tag: str) -> None:
         for name in package.structs
         if (fields := table.fields(package, name))
     }
-    lines = ",\n".join(f"{json.dumps(name)}:{json.dumps(fields, separators=(',', ':'))}" for name, fields in sorted(messages.items()))
+    lines = ",\n".join(
+        f"{json.dumps(name)}:{json.dumps(fields, separators=(',', ':'))}" for name, fields in sorted(messages.items())
+    )
     TARGET.write_text(f"{{\n{lines}\n}}\n")
 
 

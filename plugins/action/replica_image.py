@@ -13,7 +13,7 @@ from ansible.utils.display import Display
 CHECKOUT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(CHECKOUT / "replica"))
 
-from tricenter_replica import image, inventory, plan, probe, state  # noqa: E402 -- found through the line above
+from tricenter_replica import bake, image, inventory, plan, probe, state  # noqa: E402 -- found through the line above
 
 
 class ActionModule(ActionBase):  # type: ignore[misc] -- ansible-core is not typed
@@ -33,6 +33,6 @@ class ActionModule(ActionBase):  # type: ignore[misc] -- ansible-core is not typ
             if missing and not self._task.check_mode:
                 with folder.lock():
                     image.build(folder, CHECKOUT, wanted, Display().display)
-        except (image.ImageError, plan.PlanError, state.BusyError) as error:
+        except (bake.BakeError, plan.PlanError, state.BusyError) as error:
             raise AnsibleError(str(error)) from error
         return {**result, "changed": missing, "key": wanted.key}

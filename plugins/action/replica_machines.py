@@ -45,5 +45,5 @@ class ActionModule(ActionBase):  # type: ignore[misc] -- ansible-core is not typ
             wanted_machines = machines.Machines(folder, site, golden, features)
             changes = list(wanted_machines.converge(Display().display, check=check).changes)
             if not check:
-                image.prune(folder, golden.key, [])
+                image.use(folder, golden)
         return changes

@@ -145,6 +145,8 @@ def certificate_entries(  # noqa: PLR0913 - a filter's arguments, named by its o
     *,
     private: bool = False,
     public: bool = False,
+    owner: str = "root",
+    group: str = "root",
 ) -> list[dict[str, Any]]:
     """Entries of a `files` task for the trusted authorities and the named certificates of one machine."""
     trust = {"api": "ca.crt", "etcd": "etcd-ca.crt", "front-proxy": "front-proxy-ca.crt", "registry": "registry-ca.crt"}
@@ -153,7 +155,16 @@ def certificate_entries(  # noqa: PLR0913 - a filter's arguments, named by its o
     entries.append({"dest": f"{folder}/ca-bundle.crt", "src": f"{source}/ca/api-bundle.crt"})
     keys = [(f"{source}/hosts/{host}/{name}", f"{folder}/{name}") for name in names]
     for origin, dest in keys:
-        entries.append({"dest": f"{dest}.key", "src": f"{origin}.key", "mode": "0600", "secret": True})
+        entries.append(
+            {
+                "dest": f"{dest}.key",
+                "src": f"{origin}.key",
+                "mode": "0600",
+                "secret": True,
+                "owner": owner,
+                "group": group,
+            }
+        )
         entries.append({"dest": f"{dest}.crt", "src": f"{origin}.crt"})
     if private:
         entries.append({"dest": f"{folder}/sa.key", "src": f"{source}/sa.key", "mode": "0600", "secret": True})

@@ -73,7 +73,10 @@ def shared_addresses(machines: Machines, owners: dict[str, str]) -> Iterator[Pro
     site = first(machines)
     for link in site.get("site_links") or []:
         for end in ("a", "b"):
-            address, owner = str(link.get(f"{end}_address")), f"{link.get(end)} on the link {link.get('a')}-{link.get('b')}"
+            address, owner = (
+                str(link.get(f"{end}_address")),
+                f"{link.get(end)} on the link {link.get('a')}-{link.get('b')}",
+            )
             if address in owners:
                 yield problem(owner, f"address {address} is also {owners[address]}", "give each end of a link its own")
             owners.setdefault(address, f"that of {owner}")
@@ -138,7 +141,9 @@ def not_within(where: str, variables: Mapping[str, Any], name: str, range_name: 
         return
     if not any(value.version == cidr.version and value.subnet_of(cidr) for cidr in allowed):  # type: ignore[arg-type]
         listed = ", ".join(map(str, allowed))
-        yield problem(where, f"{name} {variables[name]} lies outside {range_name} {listed}", f"correct {name} or {range_name}")
+        yield problem(
+            where, f"{name} {variables[name]} lies outside {range_name} {listed}", f"correct {name} or {range_name}"
+        )
 
 
 def first(machines: Machines) -> Mapping[str, Any]:

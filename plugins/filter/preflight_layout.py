@@ -62,7 +62,9 @@ def center_problems(machines: Machines, functions: Functions, preferred: Iterabl
         for function, consequence in EACH_CENTER.items():
             if not any(machines[host].get("center_name") == center for host in functions[function]):
                 yield problem(
-                    f"center {center}", f"has no machine in group {function}: {consequence}", f"add one to group {function}"
+                    f"center {center}",
+                    f"has no machine in group {function}: {consequence}",
+                    f"add one to group {function}",
                 )
         if center not in known:
             yield problem(f"center {center}", f"is not in site_centers {known}", "add it in the order of preference")

@@ -111,7 +111,9 @@ def wrong_types(machines: Machines, schema: Mapping[str, Mapping[str, Any]]) -> 
                 found.setdefault((name, str(variables[name])), []).append(host)
     for (name, value), hosts in found.items():
         rule = schema[name]
-        yield problem(some(hosts), f"{name} {value!r} is not of type {rule['type']}", f"{rule['description']}: correct it")
+        yield problem(
+            some(hosts), f"{name} {value!r} is not of type {rule['type']}", f"{rule['description']}: correct it"
+        )
 
 
 def missing(

@@ -33,7 +33,14 @@ def machine_urls(hosts: Iterable[str], hostvars: HostVars, port: int, variable: 
     return [f"https://{hostvars[host][variable]}:{port}" for host in hosts]
 
 
-def host_urls(hosts: Iterable[str], hostvars: HostVars, variable: str, port_variable: str = "site_api_port") -> dict[str, str]:
+def endpoints(hosts: Iterable[str], hostvars: HostVars, port: int) -> list[str]:
+    """ADDRESS:PORT of a service on machines."""
+    return [f"{hostvars[host]['machine_address']}:{port}" for host in hosts]
+
+
+def host_urls(
+    hosts: Iterable[str], hostvars: HostVars, variable: str, port_variable: str = "site_api_port"
+) -> dict[str, str]:
     """Machine to the HTTPS URL of its API server."""
     found = {host: hostvars[host] for host in hosts}
     return {host: f"https://{values[variable]}:{values[port_variable]}" for host, values in found.items()}
@@ -60,6 +67,11 @@ def nearest_first(hosts: Iterable[str], hostvars: HostVars, host: str) -> list[s
 def with_value(hosts: Iterable[str], hostvars: HostVars, variable: str, value: Any) -> list[str]:
     """Those machines whose variable has a value: `groups.node | with_value(hostvars, 'rack_name', rack_name)`."""
     return [host for host in hosts if hostvars[host].get(variable) == value]
+
+
+def etcd_members(hosts: Iterable[str], hostvars: HostVars) -> list[dict[str, str]]:
+    """Name and address of every voter."""
+    return [{"name": host, "address": str(hostvars[host]["machine_address"])} for host in hosts]
 
 
 def host_values(hosts: Iterable[str], hostvars: HostVars, variable: str) -> dict[str, Any]:
@@ -94,9 +106,11 @@ class FilterModule:
         return {
             "site_addresses": site_addresses,
             "machine_urls": machine_urls,
+            "endpoints": endpoints,
             "host_urls": host_urls,
             "nearest_first": nearest_first,
             "with_value": with_value,
+            "etcd_members": etcd_members,
             "host_values": host_values,
             "center_values": center_values,
             "node_labels": node_labels,

@@ -44,7 +44,9 @@ def main() -> None:
     query = ["dpkg-query", "--show", "--showformat", "${db:Status-Status} ${Package}\n", *names]
     # dpkg-query exits with 1 where a package is unknown, and still prints the others.
     _, out, _ = module.run_command(query, environ_update={"LC_ALL": "C"})
-    installed = {name for status, _, name in (line.partition(" ") for line in out.splitlines()) if status == "installed"}
+    installed = {
+        name for status, _, name in (line.partition(" ") for line in out.splitlines()) if status == "installed"
+    }
     missing = [name for name in names if name not in installed]
     module.exit_json(changed=bool(missing), missing=missing)
 

@@ -278,9 +278,7 @@ def service_account_keys(store: Store) -> None:
     else:
         key = ec.generate_private_key(ec.SECP256R1())
     store.write("sa.key", private_bytes(key), 0o600)
-    public = key.public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
+    public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     store.write("sa.pub", public, 0o644)
 
 

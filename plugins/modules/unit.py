@@ -18,9 +18,11 @@ options:
     type: str
     required: true
   state:
-    description: C(started), or C(stopped) (and disabled).
+    description:
+      - C(started), C(stopped) (and disabled), or C(refreshed), restarted where it runs with older files but not started,
+        for a unit that something else decides to start.
     type: str
-    choices: [started, stopped]
+    choices: [started, stopped, refreshed]
     default: started
   enabled:
     description: Whether it starts with the machine. Not changed where it is left out.
@@ -62,6 +64,7 @@ from ansible.module_utils.basic import AnsibleModule
 PROPERTIES = (
     "LoadState",
     "ActiveState",
+    "SubState",
     "UnitFileState",
     "NeedDaemonReload",
     "FragmentPath",
@@ -103,7 +106,8 @@ def newest(paths: list[str]) -> float:
 def needed(parameters: dict[str, object], properties: dict[str, str], files: list[str], reload: list[str]) -> list[str]:
     """The verbs that lead from the unit's state to the wanted one. Pure but for the files' times."""
     actions = []
-    running = properties.get("ActiveState") in RUNNING
+    # A unit that waits for its next attempt after a failure does not run; a start shows why.
+    running = properties.get("ActiveState") in RUNNING and properties.get("SubState") != "auto-restart"
     enabled = properties.get("UnitFileState") in ("enabled", "enabled-runtime", "static", "alias", "indirect")
     if properties.get("NeedDaemonReload") == "yes" or properties.get("LoadState") == "not-found":
         actions.append("daemon-reload")
@@ -116,7 +120,7 @@ def needed(parameters: dict[str, object], properties: dict[str, str], files: lis
     if parameters["enabled"] is False and properties.get("UnitFileState") == "enabled":
         actions.append("disable")
     if not running:
-        actions.append("start")
+        actions += ["start"] if parameters["state"] == "started" else []
     elif newest(files) > started_at(properties):
         actions.append("restart")
     elif newest(reload) > reloaded_at(properties):
@@ -129,7 +133,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "name": {"type": "str", "required": True},
-            "state": {"type": "str", "choices": ["started", "stopped"], "default": "started"},
+            "state": {"type": "str", "choices": ["started", "stopped", "refreshed"], "default": "started"},
             "enabled": {"type": "bool"},
             "files": {"type": "list", "elements": "path", "default": []},
             "reload": {"type": "list", "elements": "path", "default": []},

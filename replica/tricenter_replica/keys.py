@@ -47,9 +47,7 @@ def host_key(state: State, machine: str) -> tuple[str, str]:
 
 def write_client_files(state: State, site: Site) -> bool:
     """Write ssh_config and known_hosts; return whether either differed."""
-    known = [
-        f"{machine.name},{machine.management} {host_key(state, machine.name)[1]}\n" for machine in site.machines
-    ]
+    known = [f"{machine.name},{machine.management} {host_key(state, machine.name)[1]}\n" for machine in site.machines]
     hosts = "".join(f"Host {machine.name}\n  HostName {machine.management}\n" for machine in site.machines)
     config = SSH_CONFIG.format(path=state.ssh_config, hosts=hosts, key=state.ssh_key, known_hosts=state.known_hosts)
     changed = [write_text(state.known_hosts, "".join(known)), write_text(state.ssh_config, config)]
@@ -60,5 +58,3 @@ def remove_client_files(state: State) -> None:
     """Remove ssh_config and known_hosts: without machines they mean nothing."""
     for path in (state.known_hosts, state.ssh_config):
         path.unlink(missing_ok=True)
-
-

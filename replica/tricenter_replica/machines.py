@@ -124,13 +124,9 @@ class Machines:
     def _links_spec(self) -> Spec:
         cables = wiring.delayed(self.site)
         macs = [plan.mac(LINKS, f"port{index}") for index in range(2 * len(cables))]
-        delays = {
-            (macs[2 * index], macs[2 * index + 1]): cable.rtt_ms / 2 for index, cable in enumerate(cables)
-        }
+        delays = {(macs[2 * index], macs[2 * index + 1]): cable.rtt_ms / 2 for index, cable in enumerate(cables)}
         content = {LINKS_INIT: File(files.links_init(delays), 0o755)}
-        return Spec(
-            name=LINKS, virtual=True, files=content, macs=tuple(macs), image=self.image.key, management=None
-        )
+        return Spec(name=LINKS, virtual=True, files=content, macs=tuple(macs), image=self.image.key, management=None)
 
     def _broken(self) -> dict[str, str]:
         children = process.children()

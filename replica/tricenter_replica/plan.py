@@ -190,7 +190,9 @@ def _check(hosts: Mapping[str, Mapping[str, Any]], links: Sequence[Mapping[str, 
         if len(name) > LONGEST_NAME:
             raise PlanError(f"{name}: a port is named after it, so at most {LONGEST_NAME} characters: choose a shorter")
         if ipaddress.ip_address(str(facts.get("ansible_host"))) not in network:
-            raise PlanError(f"{name}: ansible_host {facts.get('ansible_host')} is outside site_management_cidr {network}")
+            raise PlanError(
+                f"{name}: ansible_host {facts.get('ansible_host')} is outside site_management_cidr {network}"
+            )
     for link in links:
         for end in ("a", "b"):
             if link[end] not in hosts:

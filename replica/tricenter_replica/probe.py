@@ -44,6 +44,7 @@ def _has_module(name: str) -> bool:
     """A container cannot load a module, so one that exists is loaded now."""
     if Path("/sys/module", name).is_dir():
         return True
-    return shutil.which("modprobe") is not None and not subprocess.run(
-        ["modprobe", "--quiet", name], capture_output=True, check=False
-    ).returncode
+    return (
+        shutil.which("modprobe") is not None
+        and not subprocess.run(["modprobe", "--quiet", name], capture_output=True, check=False).returncode
+    )

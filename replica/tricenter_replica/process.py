@@ -57,7 +57,7 @@ def spawn(
 ) -> Process:
     """Start `command` detached from the terminal, its output in `log`; `before` runs in the child."""
     with log.open("ab") as output:
-        child = subprocess.Popen(  # noqa: S603,PLW1509 -- fixed command; the child is single-threaded
+        child = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=output,

@@ -70,6 +70,11 @@ class State:
         return self.path / "images"
 
     @property
+    def image(self) -> Path:
+        """Link to the image in use."""
+        return self.path / "image"
+
+    @property
     def machines(self) -> Path:
         """One folder a machine."""
         return self.path / "machines"

@@ -17,15 +17,19 @@ from tricenter.apiserver.cache.mirror import Mirror
 from tricenter.apiserver.config import Config
 from tricenter.apiserver.discovery.documents import Documents
 from tricenter.apiserver.discovery.endpoints import Discovery
+from tricenter.apiserver.discovery.issuer import Issuer
 from tricenter.apiserver.health import Health
 from tricenter.apiserver.instruments import Instruments
 from tricenter.apiserver.registry.allocation import Allocation
 from tricenter.apiserver.resources import Resources
 from tricenter.apiserver.rest.changes import Changes
 from tricenter.apiserver.rest.deleting import Deleting
+from tricenter.apiserver.rest.evicting import Eviction
+from tricenter.apiserver.rest.kubelets import Kubelets
 from tricenter.apiserver.rest.reads import Reads
 from tricenter.apiserver.rest.router import Handler, Route, Router
 from tricenter.apiserver.rest.subresources import Subresources
+from tricenter.apiserver.rest.tokenrequest import TokenRequests
 from tricenter.apiserver.rest.watching import Watching
 from tricenter.apiserver.rest.writes import Writes
 from tricenter.apiserver.server import Server
@@ -73,13 +77,16 @@ def assemble(config: Config) -> Parts:
     leases = Leases(etcd, config.event_ttl)
     writes = Writes(config, store, Changes(admission), allocation, leases)
     deleting = Deleting(config, store, reads, admission, allocation)
-    subresources = Subresources(config, reads, writes, deleting, signer)
+    eviction = Eviction(resources, store, fresh, deleting)
+    subresources = Subresources(config, reads, writes, eviction, TokenRequests(resources, signer))
     reviews = Reviews(config, authenticator, authorizer)
     router = Router(
         _general(reads, watching, writes, deleting, subresources),
-        {**subresources.special(), **reviews.special()},
+        {**subresources.special(), **reviews.special(), **Kubelets(config, resources, reads).special()},
     )
-    discovery = Discovery(Documents(resources), health, instruments, f"{config.advertise_address}:{config.port}")
+    address = f"{config.advertise_address}:{config.port}"
+    issuer = Issuer(config.service_account_issuer, address, keys)
+    discovery = Discovery(Documents(resources), health, instruments, issuer, address)
     server = Server(
         authenticator=authenticator,
         authorizer=authorizer,

@@ -122,7 +122,8 @@ def _request(user: User, spec: Object) -> Request:
     resource, other = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
     if (resource is None) == (other is None):
         raise errors.BadRequest("exactly one of nonResourceAttributes or resourceAttributes must be specified")
-    if other is not None:
+    if resource is None:
+        other = other or {}
         return Request(user=user, verb=other.get("verb", ""), path=other.get("path", ""))
     return Request(
         user=user,

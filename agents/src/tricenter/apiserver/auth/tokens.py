@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import datetime as dt
 import hashlib
 import time
 import uuid
@@ -15,6 +16,8 @@ import orjson
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
+
+from tricenter.apimachinery import times
 
 Claims = dict[str, Any]
 PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
@@ -39,6 +42,22 @@ def key_id(key: PublicKey) -> str:
     """The key's identifier: a hash of its public half, as upstream derives it."""
     encoded = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     return _encode(hashlib.sha256(encoded).digest())
+
+
+def as_jwk(key: PublicKey) -> Claims:
+    """The key as a JSON Web Key (RFC 7517)."""
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        point = key.public_numbers()
+        coordinates = {
+            name: _encode(value.to_bytes(_COORDINATE, "big")) for name, value in (("x", point.x), ("y", point.y))
+        }
+        return {"use": "sig", "kty": "EC", "kid": key_id(key), "alg": "ES256", "crv": "P-256", **coordinates}
+    numbers = key.public_numbers()
+    parts = {
+        name: _encode(value.to_bytes((value.bit_length() + 7) // 8, "big"))
+        for name, value in (("n", numbers.n), ("e", numbers.e))
+    }
+    return {"use": "sig", "kty": "RSA", "kid": key_id(key), "alg": "RS256", **parts}
 
 
 class Signer:
@@ -72,7 +91,7 @@ class Signer:
 
     def issue(
         self, account: dict[str, Any], *, audiences: Sequence[str], seconds: int, bound: dict[str, Any]
-    ) -> tuple[str, float]:
+    ) -> tuple[str, str]:
         """A token for a service account, bound to other objects (`{"pod": {"name", "uid"}}`), and when it expires."""
         now = int(time.time())
         metadata = account["metadata"]
@@ -87,7 +106,7 @@ class Signer:
             "nbf": now,
             "sub": f"system:serviceaccount:{metadata['namespace']}:{metadata['name']}",
         }
-        return self.sign(claims), now + seconds
+        return self.sign(claims), times.rfc3339(dt.datetime.fromtimestamp(now + seconds, dt.UTC))
 
 
 class Verifier:

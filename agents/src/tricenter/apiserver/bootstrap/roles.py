@@ -152,6 +152,7 @@ CLUSTER_ROLES: dict[str, str] = {
     + """
         READ | core | secrets
         patch update | networking.k8s.io | ingresses/status
+        create | networking.k8s.io | ingressclasses
     """,
     "system:tricenter:balancer": _EVENTS_AND_LEASES
     + _SITE
@@ -187,6 +188,10 @@ ROLES: dict[tuple[str, str], str] = {
         "READ | core | configmaps | extension-apiserver-authentication"
     ),
     ("kube-public", "system:controller:bootstrap-signer"): "READ | core | configmaps",
+    ("kube-system", "system:tricenter:dns"): """
+        create patch | core | services
+        create patch | discovery.k8s.io | endpointslices
+    """,
 }
 
 BINDINGS: dict[tuple[str, str], tuple[str, ...]] = {
@@ -195,4 +200,5 @@ BINDINGS: dict[tuple[str, str], tuple[str, ...]] = {
         "User system:kube-scheduler",
     ),
     ("kube-public", "system:controller:bootstrap-signer"): ("ServiceAccount kube-system/bootstrap-signer",),
+    ("kube-system", "system:tricenter:dns"): ("User system:tricenter:dns",),
 }

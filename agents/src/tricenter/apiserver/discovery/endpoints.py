@@ -10,6 +10,8 @@ from aiohttp import web
 from tricenter.apiserver import errors
 from tricenter.apiserver.auth.user import User
 from tricenter.apiserver.discovery.documents import Documents
+from tricenter.apiserver.discovery.issuer import Issuer
+from tricenter.apiserver.discovery.openapi import OpenApi
 from tricenter.apiserver.health import Health
 from tricenter.apiserver.instruments import Instruments
 from tricenter.apiserver.rest import answers
@@ -31,11 +33,15 @@ VERSION = {
 class Discovery:
     """Answers for paths that are not resources."""
 
-    def __init__(self, documents: Documents, health: Health, instruments: Instruments, address: str) -> None:
+    def __init__(
+        self, documents: Documents, health: Health, instruments: Instruments, issuer: Issuer, address: str
+    ) -> None:
         self._documents = documents
         self._health = health
         self._instruments = instruments
         self._address = address
+        self._openapi = OpenApi()
+        self._issuer = issuer
 
     def endpoints(self) -> Mapping[str, Endpoint]:
         """Handlers by path; a path also serves what is below it."""
@@ -44,6 +50,10 @@ class Discovery:
             "/api": self.core,
             "/apis": self.groups,
             "/version": self.version,
+            "/openapi/v2": self._openapi.v2,
+            "/openapi/v3": self._openapi.v3,
+            "/.well-known/openid-configuration": self._issuer.configuration,
+            "/openid/v1/jwks": self._issuer.keys,
             "/livez": self._health.livez,
             "/readyz": self._health.readyz,
             "/healthz": self._health.readyz,

@@ -41,7 +41,14 @@ def decode(body: bytes) -> dict[str, Any]:
         raise errors.BadRequest("the body does not begin as Kubernetes protobuf does")
     try:
         return _unknown(body[len(_MAGIC) :])
-    except (wire.WireError, UnicodeDecodeError, orjson.JSONDecodeError, AttributeError, TypeError, OverflowError) as error:
+    except (
+        wire.WireError,
+        UnicodeDecodeError,
+        orjson.JSONDecodeError,
+        AttributeError,
+        TypeError,
+        OverflowError,
+    ) as error:
         raise errors.BadRequest(f"the body is not valid Kubernetes protobuf: {error}") from error
 
 

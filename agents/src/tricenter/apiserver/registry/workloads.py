@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
-
+from tricenter.apimachinery import defaults
 from tricenter.apiserver.registry.strategy import Object, Strategy
 
 
@@ -25,20 +24,7 @@ class JobStrategy(Strategy):
 
     def prepare_create(self, obj: Object) -> None:
         super().prepare_create(obj)
-        spec = obj.setdefault("spec", {})
-        if spec.get("manualSelector"):
-            return
-        metadata = obj["metadata"]
-        uid = metadata.setdefault("uid", str(uuid.uuid4()))
-        labels = {
-            "batch.kubernetes.io/controller-uid": uid,
-            "batch.kubernetes.io/job-name": metadata["name"],
-            "controller-uid": uid,
-            "job-name": metadata["name"],
-        }
-        template = spec.setdefault("template", {}).setdefault("metadata", {})
-        template["labels"] = {**(template.get("labels") or {}), **labels}
-        spec["selector"] = {"matchLabels": {"batch.kubernetes.io/controller-uid": uid}}
+        defaults.job_selector(obj)
 
 
 class CertificateRequestStrategy(Strategy):

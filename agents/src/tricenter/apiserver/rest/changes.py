@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from tricenter.apimachinery import defaults, fielderrors, schema
+from tricenter.apimachinery import defaults, fielderrors, managedfields, schema, times
 from tricenter.apiserver import errors
 from tricenter.apiserver.admission.chain import CREATE, UPDATE, Admission, Attributes
 from tricenter.apiserver.registry import fieldcheck, metadata, strategies
@@ -66,7 +66,14 @@ def _owned(call: Call, old: Object, new: Object) -> Object:
     """Note who changed which fields; an update that changes nothing leaves everything as it is."""
     if old and _equal(old, new):
         return old
-    return new
+    return managedfields.update(
+        old or None,
+        new,
+        kind=call.resource.kind,
+        manager=call.manager,
+        now=times.now(),
+        subresource=call.info.subresource,
+    )
 
 
 def _equal(old: Object, new: Object) -> bool:

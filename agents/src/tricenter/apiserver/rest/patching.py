@@ -47,6 +47,7 @@ def parse(call: Call, body: bytes, media: str) -> Patch:
 def parse_plain(call: Call, body: bytes, media: str) -> Patch:
     """The patch of something that is not of the resource's kind (a Scale); strategic merges as merge does there."""
     document = bodies.parse_json(body)
+    change: Callable[[Any, Any], Any]
     if media == JSON_PATCH and isinstance(document, list):
         change = patches.json_patch
     elif media in (MERGE_PATCH, STRATEGIC_PATCH) and isinstance(document, dict):

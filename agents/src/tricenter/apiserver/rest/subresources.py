@@ -9,15 +9,15 @@ from aiohttp import web
 
 from tricenter.apimachinery import fielderrors, times
 from tricenter.apiserver import errors
-from tricenter.apiserver.auth.tokens import Signer
 from tricenter.apiserver.config import Config
 from tricenter.apiserver.registry import metadata, strategies
 from tricenter.apiserver.registry.namespaces import NamespaceStrategy
 from tricenter.apiserver.rest import answers, bodies, patching, scaling
 from tricenter.apiserver.rest.call import Call
-from tricenter.apiserver.rest.deleting import Deleting
+from tricenter.apiserver.rest.evicting import Eviction
 from tricenter.apiserver.rest.reads import Reads
 from tricenter.apiserver.rest.router import Handler, Route, Special
+from tricenter.apiserver.rest.tokenrequest import TokenRequests
 from tricenter.apiserver.rest.writes import Writes
 
 Object = dict[str, Any]
@@ -26,12 +26,12 @@ Object = dict[str, Any]
 class Subresources:
     """Answers subresources."""
 
-    def __init__(self, config: Config, reads: Reads, writes: Writes, deleting: Deleting, signer: Signer) -> None:
+    def __init__(self, config: Config, reads: Reads, writes: Writes, eviction: Eviction, tokens: TokenRequests) -> None:
         self._config = config
         self._reads = reads
         self._writes = writes
-        self._deleting = deleting
-        self._signer = signer
+        self._eviction = eviction
+        self._tokens = tokens
 
     def general(self) -> dict[Route, Handler]:
         """Handlers for any resource that has the subresource."""
@@ -46,6 +46,8 @@ class Subresources:
         return {
             ("", "namespaces", "update", "finalize"): self.finalize,
             ("", "pods", "create", "binding"): self.bind,
+            ("", "pods", "create", "eviction"): self.evict,
+            ("", "serviceaccounts", "create", "token"): self.token,
         }
 
     async def body(self, call: Call, kind: str) -> Object:
@@ -79,7 +81,7 @@ class Subresources:
     async def _scale(self, call: Call, change: patching.Patch) -> web.StreamResponse:
         async def step(old: Object) -> Object:
             return await self._writes.changes.updated(
-                call, old, scaling.scaled(old, change(scaling.of(old)), call.target)
+                call, old, scaling.scaled(copy.deepcopy(old), change(scaling.of(old)), call.target)
             )
 
         return answers.json(scaling.of(await self._writes.modify(call, step)), warnings=call.warnings)
@@ -109,6 +111,18 @@ class Subresources:
         return answers.json(
             {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}, code=201
         )
+
+    async def evict(self, call: Call) -> web.StreamResponse:
+        """Delete a pod unless its disruption budget forbids it."""
+        await self._eviction.evict(call, await self.body(call, "Eviction"))
+        body = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
+        return answers.json(body, code=201)
+
+    async def token(self, call: Call) -> web.StreamResponse:
+        """A token for a service account."""
+        request = await self.body(call, "TokenRequest")
+        account = (await self._reads.entry(call)).load()
+        return answers.json(self._tokens.issue(call, account, request), code=201)
 
     async def assign(self, call: Call, binding: Object) -> None:
         """The same for a Binding that has been read. Raises Conflict, Invalid."""

@@ -8,13 +8,15 @@ from typing import Any
 
 from aiohttp import web
 
+from tricenter.apimachinery import managedfields, times
 from tricenter.apiserver import errors
 from tricenter.apiserver.config import Config
 from tricenter.apiserver.registry import conversion, strategies
 from tricenter.apiserver.registry.allocation import Allocation
+from tricenter.apiserver.requestinfo import truth
 from tricenter.apiserver.rest import answers, bodies, patching, shapes
 from tricenter.apiserver.rest.call import Call
-from tricenter.apiserver.rest.changes import Changes
+from tricenter.apiserver.rest.changes import Changes, bare
 from tricenter.apiserver.storage.leases import Leases
 from tricenter.apiserver.storage.store import Lost, Store, Stored
 
@@ -138,6 +140,8 @@ class Writes:
         """PATCH in any of its four forms."""
         body = await bodies.read(call.http, self._config.max_body_bytes)
         media = bodies.media_type(call.http)
+        if media == patching.APPLY_PATCH:
+            return await self._apply(call, body)
         if media not in patching.MEDIA:
             raise patching.unsupported()
         patch = patching.parse(call, body, media)
@@ -146,6 +150,41 @@ class Writes:
             return await self.changes.updated(call, old, copy.deepcopy(patch(old)))
 
         return self.answer(call, await self.modify(call, change))
+
+    async def _apply(self, call: Call, body: bytes) -> web.StreamResponse:
+        """Server-side apply (KEP-555); an object that does not exist is created."""
+        applied = bodies.as_object(bodies.parse(body, "application/yaml"), call.resource)
+        _check_applied(call, applied)
+        try:
+            return self.answer(call, await self.modify(call, lambda old: self._applied(call, old, applied)))
+        except errors.NotFound:
+            if call.info.subresource or applied["metadata"].get("uid"):
+                raise
+        new = self._merge(call, None, applied)
+        try:
+            return self.answer(call, await self.insert(call, new, managed=False), code=201)
+        except errors.AlreadyExists:
+            return self.answer(call, await self.modify(call, lambda old: self._applied(call, old, applied)))
+
+    async def _applied(self, call: Call, old: Object, applied: Object) -> Object:
+        new = await self.changes.updated(call, old, self._merge(call, old, applied), managed=False)
+        return old if _same_owners(old, new) and bare(old) == bare(new) else new
+
+    def _merge(self, call: Call, live: Object | None, applied: Object) -> Object:
+        try:
+            return managedfields.apply(
+                copy.deepcopy(live),
+                copy.deepcopy(applied),
+                kind=call.resource.kind,
+                manager=call.manager,
+                force=truth(call.query.get("force")),
+                subresource=call.info.subresource,
+                now=times.now(),
+            )
+        except managedfields.ApplyConflict as error:
+            raise errors.Conflict(str(error), errors.Target(), error.causes) from error
+        except managedfields.TypedError as error:
+            raise errors.BadRequest(f"failed to create typed patch object: {error}") from error
 
     # --- answers ---
 
@@ -166,3 +205,25 @@ class Writes:
 def _finished(obj: Object, finalizers: list[str]) -> bool:
     metadata = obj["metadata"]
     return bool(metadata.get("deletionTimestamp")) and not finalizers and not metadata.get("deletionGracePeriodSeconds")
+
+
+def _same_owners(old: Object, new: Object) -> bool:
+    """Whether the record of owners is the same but for its times."""
+
+    def timeless(obj: Object) -> list[Object]:
+        return [{**entry, "time": ""} for entry in obj["metadata"].get("managedFields") or ()]
+
+    return timeless(old) == timeless(new)
+
+
+def _check_applied(call: Call, applied: Object) -> None:
+    if not call.query.get("fieldManager"):
+        raise errors.BadRequest(
+            'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch'
+        )
+    metadata = applied["metadata"]
+    if metadata.get("managedFields"):
+        raise errors.BadRequest("metadata.managedFields must be nil")
+    if metadata.setdefault("name", call.info.name) != call.info.name:
+        text = f"the name of the object ({metadata['name']}) does not match the name on the URL ({call.info.name})"
+        raise errors.BadRequest(text)

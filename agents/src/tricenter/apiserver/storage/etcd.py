@@ -73,7 +73,7 @@ class Etcd:
     async def close(self) -> None:
         """Close all channels."""
         for member in self._members:
-            await member.channel.close()
+            await member.channel.close(None)
 
     @property
     def member(self) -> Member:

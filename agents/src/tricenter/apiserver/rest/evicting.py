@@ -1,0 +1,118 @@
+"""pods/eviction: a delete that disruption budgets may refuse (pkg/registry/core/pod/storage/eviction.go)."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from typing import Any
+
+from tricenter.apimachinery import selectors, times
+from tricenter.apiserver import errors
+from tricenter.apiserver.cache.freshness import Freshness
+from tricenter.apiserver.requestinfo import RequestInfo
+from tricenter.apiserver.resources import Resources
+from tricenter.apiserver.rest.call import Call
+from tricenter.apiserver.rest.deleting import Deleting, options
+from tricenter.apiserver.storage.store import Store
+
+Object = dict[str, Any]
+
+_RETRY_SECONDS = 10
+
+
+class Eviction:
+    """Evicts pods."""
+
+    def __init__(self, resources: Resources, store: Store, fresh: Freshness, deleting: Deleting) -> None:
+        self._budgets = resources["policy", "poddisruptionbudgets"]
+        self._pods = resources["", "pods"]
+        self._store = store
+        self._fresh = fresh
+        self._deleting = deleting
+
+    async def evict(self, call: Call, request: Object) -> None:
+        """Delete the pod of the request if its budget allows. Raises TooManyRequests, NotFound."""
+        await self._fresh.wait()
+        entry = self._pods.objects.get(call.info.namespace, call.info.name)
+        if entry is None:
+            raise errors.not_found(call.target)
+        wanted = options(request.get("deleteOptions") or {}, call)
+        pod = entry.load()
+        if not _goes_anyway(pod):
+            await self._take_from_budget(call, pod)
+        await self._deleting.remove(replace(call, info=_of_pod(call.info)), wanted)
+
+    async def _take_from_budget(self, call: Call, pod: Object) -> None:
+        budgets = self._matching(pod)
+        if len(budgets) > 1:
+            raise errors.Internal(
+                "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support."
+            )
+        if not budgets or call.dry_run:
+            for budget in budgets:
+                disrupted(budget, pod)
+            return
+        (budget,) = budgets
+        if _unready_goes(budget, pod):
+            return
+        key = self._budgets.key(call.info.namespace, budget["metadata"]["name"])
+
+        async def step(present: Object) -> Object:
+            return disrupted(copy.deepcopy(present), pod)
+
+        await self._store.update(key, None, step)
+
+    def _matching(self, pod: Object) -> list[Object]:
+        cache = self._budgets.objects
+        found = []
+        for key in cache.keys(pod["metadata"]["namespace"]):
+            budget = cache.entries[key].load()
+            selector = (budget.get("spec") or {}).get("selector")
+            if selectors.from_object(selector).matches(pod["metadata"].get("labels")):
+                found.append(budget)
+        return found
+
+
+def _of_pod(info: RequestInfo) -> RequestInfo:
+    return replace(info, subresource="", verb="delete")
+
+
+def _goes_anyway(pod: Object) -> bool:
+    """Pods that have ended, are pending or are already being deleted cost no budget."""
+    phase = (pod.get("status") or {}).get("phase")
+    return phase in ("Succeeded", "Failed", "Pending") or bool(pod["metadata"].get("deletionTimestamp"))
+
+
+def _unready_goes(budget: Object, pod: Object) -> bool:
+    """Whether a pod that is not ready may go without counting (KEP-3017)."""
+    conditions = (pod.get("status") or {}).get("conditions") or ()
+    if any(item.get("type") == "Ready" and item.get("status") == "True" for item in conditions):
+        return False
+    if (budget.get("spec") or {}).get("unhealthyPodEvictionPolicy") == "AlwaysAllow":
+        return True
+    status = budget.get("status") or {}
+    healthy, desired = status.get("currentHealthy") or 0, status.get("desiredHealthy") or 0
+    return desired > 0 and healthy >= desired
+
+
+def disrupted(budget: Object, pod: Object) -> Object:
+    """The budget with one disruption less, or TooManyRequests."""
+    name = budget["metadata"]["name"]
+    status = budget.setdefault("status", {})
+    if (status.get("observedGeneration") or 0) < (budget["metadata"].get("generation") or 0):
+        message = f"The disruption budget {name} is still being processed by the server."
+        raise _refused(message)
+    allowed = status.get("disruptionsAllowed") or 0
+    if allowed <= 0:
+        needs, has = status.get("desiredHealthy") or 0, status.get("currentHealthy") or 0
+        raise _refused(f"The disruption budget {name} needs {needs} healthy pods and has {has} currently")
+    status["disruptionsAllowed"] = allowed - 1
+    status.setdefault("disruptedPods", {})[pod["metadata"]["name"]] = times.now_rfc3339()
+    return budget
+
+
+def _refused(message: str) -> errors.TooManyRequests:
+    causes = [{"reason": "DisruptionBudget", "message": message}]
+    return errors.TooManyRequests(
+        "Cannot evict pod as it would violate the pod's disruption budget.", causes=causes, retry_after=_RETRY_SECONDS
+    )

@@ -1,0 +1,213 @@
+"""log, exec, attach and port-forward: passed through to the kubelet of the pod's node.
+
+A log is an HTTP answer of the kubelet handed on in pieces. The others begin with an upgrade (WebSocket, RFC 6455);
+the request is repeated towards the kubelet and from then on bytes go both ways untouched, so the kubelet speaks the
+client's protocol (KEP-4006).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import aiohttp
+from aiohttp import web
+
+from tricenter.apiserver import errors
+from tricenter.apiserver.config import Config
+from tricenter.apiserver.resources import Resources
+from tricenter.apiserver.rest import tunnel
+from tricenter.apiserver.rest.call import Call
+from tricenter.apiserver.rest.reads import Reads
+from tricenter.apiserver.rest.router import Handler, Special
+from tricenter.runtime import tls
+
+Object = dict[str, Any]
+
+_PORT = 10250
+_ADDRESSES = ("InternalIP", "Hostname", "ExternalIP")
+_DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
+_STREAMS = {"stdin": "input", "stdout": "output", "stderr": "error"}
+"""Parameters that the kubelet knows by another name."""
+_LOG_PARAMETERS = (
+    "follow", "previous", "sinceSeconds", "sinceTime", "tailLines", "limitBytes", "timestamps", "stream",
+)  # fmt: skip
+_PIECE = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a pod's kubelet listens, and the container that is meant."""
+
+    host: str
+    port: int
+    container: str
+
+    @property
+    def authority(self) -> str:
+        """`host:port` of a URL."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+
+class Kubelets:
+    """Answers the subresources that the kubelet serves."""
+
+    def __init__(self, config: Config, resources: Resources, reads: Reads) -> None:
+        self._config = config
+        self._nodes = resources["", "nodes"].objects
+        self._reads = reads
+        self._tls: tls.Context | None = None
+
+    def special(self) -> dict[Special, Handler]:
+        """Handlers for pods; streams may be asked for by GET and by POST."""
+        found: dict[Special, Handler] = {("", "pods", "get", "log"): self.log}
+        for name in ("exec", "attach", "portforward"):
+            for verb in ("get", "create"):
+                found["", "pods", verb, name] = self.stream
+        return found
+
+    def _context(self) -> tls.Context:
+        """The TLS context towards kubelets. Raises Unavailable when there is no certificate for it."""
+        config = self._config
+        if config.kubelet_cert is None or config.kubelet_key is None:
+            raise errors.Unavailable("this server has no certificate for kubelets")
+        if self._tls is None:
+            ca = config.kubelet_ca or config.client_ca
+            self._tls = tls.client_context(ca, config.kubelet_cert, config.kubelet_key)
+        self._tls.refresh()
+        return self._tls
+
+    async def _place(self, call: Call) -> tuple[Object, Place]:
+        pod = (await self._reads.entry(call)).load()
+        container = container_of(pod, call.query.get("container", ""), call.target)
+        node = (pod.get("spec") or {}).get("nodeName")
+        if not node:
+            raise errors.BadRequest(f"pod {call.info.name} does not have a host assigned", call.target)
+        entry = self._nodes.get("", node)
+        if entry is None:
+            raise errors.not_found(errors.Target(resource="nodes", name=node))
+        return pod, Place(*address_of(entry.load()), container)
+
+    async def log(self, call: Call) -> web.StreamResponse:
+        """The output of a container."""
+        _, place = await self._place(call)
+        query = {name: call.query[name] for name in _LOG_PARAMETERS if name in call.query}
+        path = f"/containerLogs/{call.info.namespace}/{call.info.name}/{quote(place.container)}"
+        url = f"https://{place.authority}{path}?{urlencode(query)}"
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=5)
+        connector = aiohttp.TCPConnector(ssl=self._context(), force_close=True)
+        try:
+            async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session, session.get(url) as got:
+                if got.status != web.HTTPOk.status_code:
+                    raise _failed(got.status, await got.text(), call)
+                return await _pass_on(call, got)
+        except aiohttp.ClientConnectorError as error:
+            raise _unreachable(place, error) from error
+
+    async def stream(self, call: Call) -> web.StreamResponse:
+        """exec, attach or port-forward."""
+        if call.http.headers.get("Upgrade", "").lower() != "websocket":
+            raise errors.BadRequest("Upgrade request required")
+        _, place = await self._place(call)
+        target = f"{_path(call, place)}?{urlencode(_parameters(call))}"
+        try:
+            return await tunnel.through(call.http, place.host, place.port, target, self._context())
+        except OSError as error:
+            raise _unreachable(place, error) from error
+
+
+def _path(call: Call, place: Place) -> str:
+    info = call.info
+    if info.subresource == "portforward":
+        return f"/portForward/{info.namespace}/{info.name}"
+    return f"/{info.subresource}/{info.namespace}/{info.name}/{quote(place.container)}"
+
+
+def _parameters(call: Call) -> list[tuple[str, str]]:
+    """The query as the kubelet expects it."""
+    found = []
+    for name, value in call.http.query.items():
+        if name in _STREAMS:
+            if value.lower() not in ("", "false", "0"):
+                found.append((_STREAMS[name], "1"))
+        elif name == "tty":
+            if value.lower() not in ("", "false", "0"):
+                found.append(("tty", "1"))
+        elif name in ("command", "ports", "port"):
+            found.append(("port" if name == "ports" else name, value))
+    return found
+
+
+async def _pass_on(call: Call, got: aiohttp.ClientResponse) -> web.StreamResponse:
+    response = web.StreamResponse(headers={"Content-Type": "text/plain", "Cache-Control": "no-cache, private"})
+    response.enable_chunked_encoding()
+    await response.prepare(call.http)
+    async for piece in got.content.iter_any():
+        for start in range(0, len(piece), _PIECE):
+            await response.write(piece[start : start + _PIECE])
+    await response.write_eof()
+    return response
+
+
+def _failed(code: int, text: str, call: Call) -> errors.StatusError:
+    """The kubelet's refusal as ours."""
+    message = text.strip()[:1000] or f"the kubelet answered {code}"
+    if code == web.HTTPNotFound.status_code:
+        return errors.NotFound(message, call.target)
+    if code == web.HTTPBadRequest.status_code:
+        return errors.BadRequest(message, call.target)
+    return errors.Internal(
+        f'an error on the server ("{message}") has prevented the request from succeeding', call.target
+    )
+
+
+def _unreachable(place: Place, error: OSError) -> errors.StatusError:
+    return errors.Internal(f"error dialing backend: {place.authority}: {error.strerror or error}")
+
+
+def container_of(pod: Object, wanted: str, target: errors.Target) -> str:
+    """The container that is meant. Raises BadRequest when that is not clear or there is none of the name."""
+    spec = pod.get("spec") or {}
+    names = [
+        item["name"]
+        for kind in ("containers", "initContainers", "ephemeralContainers")
+        for item in spec.get(kind) or ()
+    ]
+    if wanted:
+        if wanted not in names:
+            raise errors.BadRequest(f"container {wanted} is not valid for pod {target.name}", target)
+        return wanted
+    main = [item["name"] for item in spec.get("containers") or ()]
+    marked: Mapping[str, str] = pod["metadata"].get("annotations") or {}
+    if marked.get(_DEFAULT_CONTAINER) in main:
+        return marked[_DEFAULT_CONTAINER]
+    if len(main) == 1:
+        return str(main[0])
+    listed = " ".join(main)
+    raise errors.BadRequest(
+        f"a container name must be specified for pod {target.name}, choose one of: [{listed}]", target
+    )
+
+
+def address_of(node: Object) -> tuple[str, int]:
+    """Address and port of a node's kubelet. Raises Unavailable."""
+    status = node.get("status") or {}
+    endpoint = (status.get("daemonEndpoints") or {}).get("kubeletEndpoint") or {}
+    given = {item.get("type"): item.get("address") for item in reversed(status.get("addresses") or ())}
+    for kind in _ADDRESSES:
+        address = given.get(kind)
+        if address and (kind == "Hostname" or _is_address(address)):
+            return address, int(endpoint.get("Port") or _PORT)
+    raise errors.Unavailable(f"node {node['metadata']['name']} has no address")
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,91 @@
+"""serviceaccounts/token: a new token for an account, bound to a pod, a secret or a node (KEP-1205)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tricenter.apimachinery import fielderrors, times
+from tricenter.apiserver import errors
+from tricenter.apiserver.auth.tokens import Signer
+from tricenter.apiserver.resources import Resources
+from tricenter.apiserver.rest.call import Call
+
+Object = dict[str, Any]
+
+_SHORTEST, _LONGEST, _DEFAULT = 600, 1 << 32, 3600
+_LONGEST_ISSUED = 365 * 24 * 3600
+_BOUND = {("v1", "Pod"): "pods", ("v1", "Secret"): "secrets", ("v1", "Node"): "nodes"}
+
+
+class TokenRequests:
+    """Issues tokens."""
+
+    def __init__(self, resources: Resources, signer: Signer) -> None:
+        self._resources = resources
+        self._signer = signer
+
+    def issue(self, call: Call, account: Object, request: Object) -> Object:
+        """The answered TokenRequest. Raises Invalid, NotFound, Conflict."""
+        spec = request.setdefault("spec", {}) or {}
+        seconds = spec.get("expirationSeconds") or _DEFAULT
+        problem = _check_seconds(seconds)
+        if problem is not None:
+            kind = errors.Target(group="authentication.k8s.io", kind="TokenRequest", name=call.info.name)
+            raise errors.invalid(kind, [problem])
+        audiences = list(spec.get("audiences") or [self._signer.issuer])
+        bound = self._bound(call, account, spec.get("boundObjectRef"))
+        token, expires = self._signer.issue(
+            account, audiences=audiences, seconds=min(seconds, _LONGEST_ISSUED), bound=bound
+        )
+        metadata = {"name": account["metadata"]["name"], "namespace": account["metadata"]["namespace"]}
+        return {
+            "kind": "TokenRequest",
+            "apiVersion": "authentication.k8s.io/v1",
+            "metadata": {**metadata, "creationTimestamp": times.now_rfc3339()},
+            "spec": {**spec, "audiences": audiences, "expirationSeconds": seconds},
+            "status": {"token": token, "expirationTimestamp": expires},
+        }
+
+    def _bound(self, call: Call, account: Object, reference: Object | None) -> Object:
+        """The claims that tie the token to another object."""
+        if not reference:
+            return {}
+        plural = _BOUND.get((reference.get("apiVersion", "v1"), reference.get("kind", "")))
+        if plural is None:
+            raise errors.BadRequest(f"cannot bind token for serviceaccount to type {reference.get('kind')}")
+        resource = self._resources["", plural]
+        name = reference.get("name", "")
+        entry = resource.objects.get(call.info.namespace if resource.kind.namespaced else "", name)
+        if entry is None:
+            raise errors.not_found(resource.target(name))
+        obj = entry.load()
+        uid = obj["metadata"]["uid"]
+        if reference.get("uid") and reference["uid"] != uid:
+            text = f"the UID in the bound object reference ({reference['uid']}) does not match the UID in record"
+            raise errors.conflict(resource.target(name), text)
+        claims = {reference["kind"].lower(): {"name": name, "uid": uid}}
+        if plural == "pods":
+            claims |= self._of_pod(resource.target(name), account, obj)
+        return claims
+
+    def _of_pod(self, target: errors.Target, account: Object, pod: Object) -> Object:
+        """A pod's token also names its node; it is only given for the account that the pod runs as."""
+        spec = pod.get("spec") or {}
+        if spec.get("serviceAccountName") != account["metadata"]["name"]:
+            text = f"cannot bind token for serviceaccount {account['metadata']['name']} to pod running with different serviceaccount name."
+            raise errors.forbidden(target, text)
+        node = spec.get("nodeName")
+        entry = self._resources["", "nodes"].objects.get("", node) if node else None
+        if not node:
+            return {}
+        uid = {} if entry is None else {"uid": entry.load()["metadata"]["uid"]}
+        return {"node": {"name": node, **uid}}
+
+
+def _check_seconds(seconds: Any) -> fielderrors.FieldError | None:
+    path = "spec.expirationSeconds"
+    if not isinstance(seconds, int) or isinstance(seconds, bool) or seconds < _SHORTEST:
+        return fielderrors.invalid(path, seconds, "may not specify a duration less than 10 minutes")
+    if seconds > _LONGEST:
+        return fielderrors.invalid(path, seconds, "may not specify a duration larger than 2^32 seconds")
+    return None

@@ -1,0 +1,107 @@
+"""What all controllers share: the client, the informers, the event recorder, and the shape of a controller."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar
+
+from tricenter.client import Client, Informer, Resource
+from tricenter.client.events import Recorder
+from tricenter.client.informer import key_of
+from tricenter.client.queueing import WorkQueue, run_workers
+from tricenter.controllers.config import Config
+
+Object = dict[str, Any]
+
+
+class Informers:
+    """One informer per resource, started when it is first asked for."""
+
+    def __init__(self, api: Client) -> None:
+        self._api = api
+        self._informers: dict[Resource, Informer] = {}
+        self._tasks: dict[Resource, asyncio.Task[Any]] = {}
+        self._group: asyncio.TaskGroup | None = None
+
+    def get(self, res: Resource) -> Informer:
+        """The shared informer of `res`."""
+        informer = self._informers.get(res)
+        if informer is None:
+            informer = self._informers[res] = Informer(self._api, res)
+            self._start(res, informer)
+        return informer
+
+    def known(self) -> Iterable[Informer]:
+        """All informers there are."""
+        return list(self._informers.values())
+
+    def drop(self, res: Resource) -> None:
+        """Stop following a resource that is served no more."""
+        self._informers.pop(res, None)
+        task = self._tasks.pop(res, None)
+        if task is not None:
+            task.cancel()
+
+    async def run(self, group: asyncio.TaskGroup) -> None:
+        """Start all informers as tasks of `group` and wait until each has its first list."""
+        self._group = group
+        for res, informer in list(self._informers.items()):
+            self._start(res, informer)
+        for informer in self.known():
+            await informer.wait_synced()
+
+    def _start(self, res: Resource, informer: Informer) -> None:
+        if self._group is not None and res not in self._tasks:
+            self._tasks[res] = self._group.create_task(informer.run(), name=f"informer {res}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Context:
+    """Handed to every controller."""
+
+    api: Client
+    informers: Informers
+    recorder: Recorder
+    config: Config
+
+
+class Controller:
+    """A controller with a queue of `namespace/name` keys."""
+
+    workers: ClassVar[int] = 4
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.api = context.api
+        self.queue: WorkQueue[str] = WorkQueue()
+
+    async def reconcile(self, key: str) -> float | None:
+        """Bring the object `key` closer to what it asks for; seconds after which to look again, if any."""
+        raise NotImplementedError
+
+    async def run(self) -> None:
+        """Work until cancelled; informers are synced by then."""
+        await run_workers(self.queue, self.reconcile, self.workers)
+
+    def informer(self, res: Resource) -> Informer:
+        """The shared informer of `res`."""
+        return self.context.informers.get(res)
+
+    def enqueue_on(self, informer: Informer, keys: Callable[[Object], Iterable[str]] | None = None) -> None:
+        """Queue what `keys` gives for each changed object, before and after; without `keys`, the object itself."""
+        of = keys or (lambda obj: (key_of(obj),))
+
+        def changed(_event: str, old: Object | None, new: Object) -> None:
+            for obj in (old, new) if old is not None else (new,):
+                for key in of(obj):
+                    self.queue.add(key)
+
+        informer.add_handler(changed)
+
+
+def split(key: str) -> tuple[str, str]:
+    """Namespace ("" for none) and name of a key."""
+    namespace, _, name = key.rpartition("/")
+    return namespace, name

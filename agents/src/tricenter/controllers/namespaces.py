@@ -1,0 +1,83 @@
+"""Namespace deletion: everything inside goes first, then the finalizer `kubernetes`, then the namespace."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from tricenter.client import Resource, errors
+from tricenter.client.resources import NAMESPACES, PODS
+from tricenter.controllers import conditions
+from tricenter.controllers.context import Context, Controller
+
+Object = dict[str, Any]
+
+FINALIZER = "kubernetes"
+_AGAIN_SECONDS = 1.0
+
+
+class Namespaces(Controller):
+    """Reconciles namespaces that are being deleted."""
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self._namespaces = self.informer(NAMESPACES)
+        self.enqueue_on(self._namespaces)
+
+    async def reconcile(self, key: str) -> float | None:
+        namespace = self._namespaces.store.get(key)
+        if namespace is None or "deletionTimestamp" not in namespace["metadata"]:
+            return None
+        finalizers = (namespace.get("spec") or {}).get("finalizers") or []
+        if FINALIZER not in finalizers:
+            return None
+        resources = [res for res in await self.api.discover() if res.namespaced and {"list", "delete"} <= res.verbs]
+        left = await self._empty(key, resources)
+        if left:
+            await self._report(namespace, left)
+            return _AGAIN_SECONDS
+        rest = [item for item in finalizers if item != FINALIZER]
+        try:
+            await self.api.update_subresource(NAMESPACES, namespace | {"spec": {"finalizers": rest}}, "finalize")
+        except errors.NotFound:
+            return None
+        return None
+
+    async def _empty(self, namespace: str, resources: list[Resource]) -> dict[str, int]:
+        """Delete all content; what is still there, by resource."""
+        # Pods last: while they stop they may still read what they were given.
+        others = [res for res in resources if res != PODS]
+        counts = await asyncio.gather(*(self._empty_one(namespace, res) for res in others))
+        left = {str(res): count for res, count in zip(others, counts, strict=True) if count}
+        pods = await self._empty_one(namespace, PODS)
+        return left | ({str(PODS): pods} if pods else {})
+
+    async def _empty_one(self, namespace: str, res: Resource) -> int:
+        items = (await self.api.list(res, namespace)).items
+        for item in items:
+            metadata = item["metadata"]
+            if "deletionTimestamp" in metadata:
+                continue
+            try:
+                await self.api.delete(res, metadata["name"], namespace, uid=metadata["uid"], propagation="Background")
+            except (errors.NotFound, errors.Conflict):
+                continue
+        return len((await self.api.list(res, namespace)).items) if items else 0
+
+    async def _report(self, namespace: Object, left: dict[str, int]) -> None:
+        status = namespace.get("status") or {}
+        listed = ", ".join(f"{name} has {count} resource instances" for name, count in sorted(left.items()))
+        known = conditions.updated(
+            status.get("conditions") or [],
+            "NamespaceContentRemaining",
+            "True",
+            "SomeResourcesRemain",
+            f"Some resources are remaining: {listed}",
+        )
+        if known == (status.get("conditions") or []):
+            return
+        patch = {"status": {"conditions": known}}
+        try:
+            await self.api.patch(NAMESPACES, namespace["metadata"]["name"], patch, subresource="status")
+        except errors.NotFound:
+            return

@@ -1,0 +1,126 @@
+"""Making and removing pods for an owner: from a template, with expectations, in growing batches."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from tricenter.client import Client, Informer, Resource, errors
+from tricenter.client.events import NORMAL, WARNING, Recorder
+from tricenter.client.resources import PODS
+from tricenter.controllers.expectations import Expectations
+from tricenter.controllers.ownership import controller_of, reference_to
+
+Object = dict[str, Any]
+
+
+def from_template(owner: Object, res: Resource, template: Object) -> Object:
+    """The pod that `template` describes, managed by `owner`."""
+    metadata = template.get("metadata") or {}
+    copied = {key: copy.deepcopy(metadata[key]) for key in ("labels", "annotations", "finalizers") if metadata.get(key)}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "generateName": f"{owner['metadata']['name']}-",
+            "namespace": owner["metadata"]["namespace"],
+            "ownerReferences": [reference_to(owner, res)],
+            **copied,
+        },
+        "spec": copy.deepcopy(template["spec"]),
+    }
+
+
+async def slow_start(count: int, action: Callable[[int], Awaitable[None]]) -> int:
+    """Call `action` with 0 to count-1 in batches of 1, 2, 4, …; stop after a batch with a failure.
+
+    Returns how many succeeded, so that a quota or an admission refusal costs one request and not hundreds; raises the
+    first failure if none did.
+    """
+    done, batch = 0, 1
+    while done < count:
+        numbers = range(done, min(count, done + batch))
+        results = await asyncio.gather(*(action(number) for number in numbers), return_exceptions=True)
+        failures = [result for result in results if isinstance(result, BaseException)]
+        done += len(results) - len(failures)
+        if failures:
+            if not done or not isinstance(failures[0], errors.ClientError):
+                raise failures[0]
+            return done
+        batch *= 2
+    return done
+
+
+class PodControl:
+    """Creates and deletes pods of one kind of owner."""
+
+    def __init__(self, api: Client, recorder: Recorder, res: Resource) -> None:
+        self._api = api
+        self._recorder = recorder
+        self._res = res
+        self.expectations = Expectations()
+
+    def observe(self, informer: Informer, key_of_owner: Callable[[Object], str | None]) -> None:
+        """Meet expectations by what the pods' informer shows."""
+
+        def changed(event: str, _old: Object | None, new: Object) -> None:
+            key = key_of_owner(new)
+            if key is None:
+                return
+            if event == "ADDED":
+                self.expectations.created(key)
+            if event == "DELETED" or "deletionTimestamp" in new["metadata"]:
+                self.expectations.deleted(key, new["metadata"]["uid"])
+
+        informer.add_handler(changed)
+
+    async def create(self, key: str, owner: Object, count: int, pod: Callable[[int], Object]) -> None:
+        """Create `count` pods for `owner`; raises the first failure if none could be created."""
+        self.expectations.expect(key, creations=count)
+        done = 0
+        try:
+            done = await slow_start(count, lambda number: self._create(owner, pod(number)))
+        finally:
+            self.expectations.created(key, count - done)
+
+    async def delete(self, key: str, owner: Object, pods: list[Object]) -> None:
+        """Delete `pods` of `owner`; raises the first failure."""
+        self.expectations.expect(key, deletions=[pod["metadata"]["uid"] for pod in pods])
+        results = await asyncio.gather(*(self._delete(key, owner, pod) for pod in pods), return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+
+    async def _create(self, owner: Object, pod: Object) -> None:
+        try:
+            made = await self._api.create(PODS, pod)
+        except errors.ClientError as error:
+            self._recorder.event(owner, WARNING, "FailedCreate", f"Error creating: {error}")
+            raise
+        self._recorder.event(owner, NORMAL, "SuccessfulCreate", f"Created pod: {made['metadata']['name']}")
+
+    async def _delete(self, key: str, owner: Object, pod: Object) -> None:
+        name, uid = pod["metadata"]["name"], pod["metadata"]["uid"]
+        try:
+            await self._api.delete(PODS, name, pod["metadata"]["namespace"], uid=uid)
+        except errors.ClientError as error:
+            self.expectations.deleted(key, uid)
+            if isinstance(error, errors.NotFound):
+                return
+            self._recorder.event(owner, WARNING, "FailedDelete", f"Error deleting: {error}")
+            raise
+        self._recorder.event(owner, NORMAL, "SuccessfulDelete", f"Deleted pod: {name}")
+
+
+def owner_key(kind: str) -> Callable[[Object], str | None]:
+    """For a dependent: the key of the `kind` that manages it, or None."""
+
+    def of(obj: Object) -> str | None:
+        reference = controller_of(obj)
+        if reference is None or reference["kind"] != kind:
+            return None
+        return f"{obj['metadata']['namespace']}/{reference['name']}"
+
+    return of

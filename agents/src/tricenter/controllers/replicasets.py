@@ -1,0 +1,154 @@
+"""ReplicaSet: as many pods as `spec.replicas` says (upstream's pkg/controller/replicaset)."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from typing import Any
+
+from tricenter.apimachinery import selectors, times
+from tricenter.client import errors
+from tricenter.client.informer import key_of
+from tricenter.client.resources import PODS, REPLICASETS
+from tricenter.controllers import conditions, ownership, podcontrol, podstate
+from tricenter.controllers.context import Context, Controller
+
+Object = dict[str, Any]
+
+BURST = 500
+"""Most pods made or removed for one ReplicaSet before looking again."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What to do: make `create` pods, or remove those of `delete`."""
+
+    create: int = 0
+    delete: tuple[Object, ...] = ()
+
+
+def plan(wanted: int, pods: list[Object], related: list[Object], now: dt.datetime) -> Plan:
+    """Compare `wanted` with the active ones of `pods`; `related` are all pods of the same Deployment."""
+    alive = [pod for pod in pods if podstate.active(pod)]
+    missing = wanted - len(alive)
+    if missing >= 0:
+        return Plan(create=min(missing, BURST))
+    on_node: dict[str, int] = {}
+    for pod in related:
+        if podstate.active(pod) and pod["spec"].get("nodeName"):
+            on_node[pod["spec"]["nodeName"]] = on_node.get(pod["spec"]["nodeName"], 0) + 1
+    return Plan(delete=tuple(podstate.deletion_order(alive, on_node, now)[: min(-missing, BURST)]))
+
+
+def status(
+    replica_set: Object, pods: list[Object], failure: str | None, now: dt.datetime
+) -> tuple[Object, float | None]:
+    """The status that `pods` amount to, and seconds until another pod becomes available."""
+    spec = replica_set["spec"]
+    labels = selectors.from_map((spec["template"].get("metadata") or {}).get("labels"))
+    alive = [pod for pod in pods if podstate.active(pod)]
+    waits = [podstate.available_in(pod, spec.get("minReadySeconds") or 0, now) for pod in alive]
+    new: Object = {
+        "replicas": len(alive),
+        "fullyLabeledReplicas": sum(labels.matches(pod["metadata"].get("labels")) for pod in alive),
+        "readyReplicas": sum(wait is not None for wait in waits),
+        "availableReplicas": sum(wait == 0.0 for wait in waits),
+        "observedGeneration": replica_set["metadata"].get("generation", 0),
+    }
+    known = (replica_set.get("status") or {}).get("conditions") or []
+    if failure is None:
+        known = conditions.removed(known, "ReplicaFailure")
+    else:
+        known = conditions.updated(known, "ReplicaFailure", "True", "FailedCreate", failure)
+    if known:
+        new["conditions"] = known
+    optional = ("fullyLabeledReplicas", "readyReplicas", "availableReplicas")
+    new = {key: value for key, value in new.items() if value or key not in optional}
+    return new, min((wait for wait in waits if wait), default=None)
+
+
+class ReplicaSets(Controller):
+    """Reconciles ReplicaSets."""
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self._sets = self.informer(REPLICASETS)
+        self._pods = self.informer(PODS)
+        ownership.index_by_controller(self._pods)
+        ownership.index_by_controller(self._sets)
+        self._control = podcontrol.PodControl(context.api, context.recorder, REPLICASETS)
+        self._owner_key = podcontrol.owner_key("ReplicaSet")
+        self._control.observe(self._pods, self._owner_key)
+        self.enqueue_on(self._sets)
+        self.enqueue_on(self._pods, self._keys_of_pod)
+
+    async def reconcile(self, key: str) -> float | None:
+        replica_set = self._sets.store.get(key)
+        if replica_set is None:
+            self._control.expectations.forget(key)
+            return None
+        selector = selectors.from_object(replica_set["spec"].get("selector"))
+        settled = self._control.expectations.met(key)
+        pods = await ownership.claimed(self.api, replica_set, REPLICASETS, selector, self._pods)
+        failure: errors.ClientError | None = None
+        if settled and "deletionTimestamp" not in replica_set["metadata"]:
+            try:
+                await self._act(key, replica_set, pods)
+            except errors.ClientError as error:
+                failure = error
+        again = await self._write_status(replica_set, pods, failure)
+        if failure is not None:
+            raise failure
+        return again
+
+    async def _act(self, key: str, replica_set: Object, pods: list[Object]) -> None:
+        wanted = replica_set["spec"].get("replicas", 1)
+        todo = plan(wanted, pods, self._related(replica_set, pods), times.now())
+        if todo.create:
+            template = replica_set["spec"]["template"]
+            await self._control.create(
+                key,
+                replica_set,
+                todo.create,
+                lambda _number: podcontrol.from_template(replica_set, REPLICASETS, template),
+            )
+        elif todo.delete:
+            await self._control.delete(key, replica_set, list(todo.delete))
+
+    def _related(self, replica_set: Object, pods: list[Object]) -> list[Object]:
+        owner = ownership.controller_of(replica_set)
+        if owner is None:
+            return pods
+        siblings = self._sets.by_index(ownership.OWNER_INDEX, owner["uid"])
+        return [
+            pod
+            for sibling in siblings
+            for pod in self._pods.by_index(ownership.OWNER_INDEX, sibling["metadata"]["uid"])
+        ]
+
+    async def _write_status(
+        self, replica_set: Object, pods: list[Object], failure: errors.ClientError | None
+    ) -> float | None:
+        new, again = status(replica_set, pods, None if failure is None else str(failure), times.now())
+        if new != (replica_set.get("status") or {}):
+            try:
+                await self.api.update_status(REPLICASETS, replica_set | {"status": new})
+            except errors.NotFound:
+                return None
+        return again
+
+    def _keys_of_pod(self, pod: Object) -> list[str]:
+        key = self._owner_key(pod)
+        if key is not None:
+            return [key]
+        if ownership.controller_of(pod) is not None:
+            return []
+        namespace, labels = pod["metadata"]["namespace"], pod["metadata"].get("labels")
+        if not labels:
+            return []
+        return [
+            key_of(item)
+            for item in self._sets.store.values()
+            if item["metadata"]["namespace"] == namespace
+            and selectors.from_object(item["spec"].get("selector")).matches(labels)
+        ]

@@ -1,0 +1,1 @@
+"""The dns agent: names of Services, in zones that Knot DNS serves."""
