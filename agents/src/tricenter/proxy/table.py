@@ -99,11 +99,14 @@ def _services(node: Node) -> list[Rule]:
     return rules
 
 
-def _prerouting() -> list[Rule]:
+def _prerouting(node: Node) -> list[Rule]:
+    jump: Rule = ({"jump": {"target": "services"}},)
+    if not node.pod_cidrs:
+        return [jump]
     # Whoever reaches a cluster address from elsewhere than a pod of this node would get the reply from the pod
     # directly and not know it; so the reply has to come back through this node.
     foreign = (match(ip("daddr"), f"@{CLUSTER_IPS}"), match(ip("saddr"), f"@{LOCAL_PODS}", "!="), mark())
-    return [foreign, ({"jump": {"target": "services"}},)]
+    return [foreign, jump]
 
 
 def _postrouting() -> list[Rule]:
@@ -123,7 +126,7 @@ def chains(node: Node) -> dict[str, list[Rule]]:
     return {
         REJECT: [({"reject": {"type": "icmp", "expr": "port-unreachable"}},)],
         "services": _services(node),
-        "prerouting": _prerouting(),
+        "prerouting": _prerouting(node),
         "output": [({"jump": {"target": "services"}},)],
         "postrouting": _postrouting(),
     }
