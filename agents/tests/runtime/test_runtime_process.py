@@ -155,3 +155,16 @@ async def test_plain_http_answers_get() -> None:
 @pytest.mark.parametrize(("head", "status"), [(b"POST / HTTP/1.1\r\n", b"405"), (b"junk\r\n", b"400")])
 def test_plain_http_refuses_the_rest(head: bytes, status: bytes) -> None:
     assert plain_http.answer(head, lambda _path: (200, "", b"")).split(b" ")[1] == status
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_foreseen_end_is_one_line_without_traceback(nested: bool, caplog: pytest.LogCaptureFixture) -> None:
+    error: Exception = tasks.EndAgentError("the lease was lost")
+    cli._explain("scheduler", ExceptionGroup("tasks", [ExceptionGroup("more", [error])]) if nested else error)
+    assert caplog.messages == ["agent scheduler ends: the lease was lost"]
+    assert caplog.records[0].exc_info is None
+
+
+def test_an_unforeseen_end_has_its_traceback(caplog: pytest.LogCaptureFixture) -> None:
+    cli._explain("scheduler", ExceptionGroup("tasks", [ValueError("bug")]))
+    assert "ValueError: bug" in caplog.text

@@ -12,6 +12,11 @@ class Backoff:
         self._first, self._limit, self._factor = first, limit, factor
         self._failures = 0
 
+    @property
+    def failures(self) -> int:
+        """Failures in a row."""
+        return self._failures
+
     def next(self) -> float:
         """Seconds to wait after one more failure."""
         delay = delay_after(self._failures, first=self._first, limit=self._limit, factor=self._factor)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
@@ -20,6 +21,9 @@ from tricenter.client.resources import Resource
 Object = dict[str, Any]
 Handler = Callable[[str, Object | None, Object], None]
 """Called with ADDED, MODIFIED or DELETED, the object before (None if ADDED) and now (the last one if DELETED)."""
+
+_LONGEST_PAUSE = 4.0
+_WORKED_SECONDS = 5.0
 
 _log = logging.getLogger(__name__)
 
@@ -92,18 +96,23 @@ class Informer:
 
     async def run(self) -> NoReturn:
         """Follow the collection until cancelled."""
-        backoff = Backoff()
+        backoff = Backoff(limit=_LONGEST_PAUSE)
         while True:
+            started = time.monotonic()
             try:
                 if not self._listed:
                     await self._list()
-                await self._watch(backoff)
+                await self._watch()
+                backoff.reset()
             except errors.Gone:
                 self._listed, self._compacted = False, True
             except errors.ClientError as error:
-                pause = backoff.next()
-                _log.warning("cannot follow %s, trying again in %.1f s: %s", self.resource, pause, error)
-                await asyncio.sleep(pause)
+                if time.monotonic() - started > _WORKED_SECONDS:
+                    backoff.reset()
+                # one line for an outage, however long it lasts
+                level = logging.DEBUG if backoff.failures else logging.WARNING
+                _log.log(level, "cannot follow %s, will try again and again: %s", self.resource, error)
+                await asyncio.sleep(backoff.next())
 
     async def _list(self) -> None:
         # Never older than what we have seen, although each connection may reach another server; after a 410 the
@@ -115,10 +124,9 @@ class Informer:
         self._listed, self._compacted = True, False
         self._synced.set()
 
-    async def _watch(self, backoff: Backoff) -> None:
+    async def _watch(self) -> None:
         events = self._api.watch(self.resource, self._namespace, self._revision, **self._selection)
         async for kind, obj in events:
-            backoff.reset()
             self._revision = obj["metadata"]["resourceVersion"]
             if kind == "DELETED":
                 self._remove(key_of(obj), obj)

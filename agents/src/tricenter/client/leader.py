@@ -19,11 +19,12 @@ from tricenter.apimachinery import times
 from tricenter.client import errors
 from tricenter.client.api import Client
 from tricenter.client.resources import LEASES
+from tricenter.runtime import tasks
 
 _log = logging.getLogger(__name__)
 
 
-class LeadershipLostError(RuntimeError):
+class LeadershipLostError(tasks.EndAgentError):
     """The lease could not be renewed in time; the agent must stop at once and start anew as a candidate."""
 
 
@@ -37,6 +38,11 @@ class Timing:
     """How long a leader goes on trying to renew before it steps down."""
     retry: float = 2.0
     """Time between two attempts to renew or to acquire."""
+
+    @property
+    def attempt(self) -> float:
+        """How long one attempt may take: several must fit before the deadline."""
+        return self.renew_deadline / 3
 
 
 @dataclasses.dataclass
@@ -96,12 +102,13 @@ class LeaderElection:
     async def _acquire(self) -> None:
         while True:
             try:
-                if await self._try(time.monotonic()):
-                    return
+                async with asyncio.timeout(self._timing.attempt):
+                    if await self._try(time.monotonic()):
+                        return
             except (errors.Conflict, errors.AlreadyExists):
                 pass  # another candidate was faster
-            except errors.ClientError as error:
-                _log.warning("cannot ask for the lease: %s", error, extra={"object": self._name})
+            except (errors.ClientError, TimeoutError) as error:
+                _log.warning("cannot ask for the lease: %s", str(error) or "no answer", extra={"object": self._name})
             await asyncio.sleep(self._timing.retry * random.uniform(1.0, 1.2))  # noqa: S311 - jitter is no secret
 
     async def _renew(self) -> None:
@@ -109,12 +116,12 @@ class LeaderElection:
         while True:
             await asyncio.sleep(self._timing.retry)
             try:
-                async with asyncio.timeout(max(0.1, self._timing.renew_deadline - (time.monotonic() - renewed))):
+                async with asyncio.timeout(self._timing.attempt):
                     if not await self._try(time.monotonic()):
                         raise LeadershipLostError(f"{self._name}: {self._observed.spec.get('holderIdentity')} leads")
                 renewed = time.monotonic()
             except (errors.ClientError, TimeoutError) as error:
-                _log.warning("cannot renew the lease: %s", error or "timed out", extra={"object": self._name})
+                _log.warning("cannot renew the lease: %s", str(error) or "no answer", extra={"object": self._name})
                 if time.monotonic() - renewed >= self._timing.renew_deadline:
                     raise LeadershipLostError(f"{self._name}: not renewed in time") from error
 
@@ -132,7 +139,7 @@ class LeaderElection:
             return False
         try:
             self._lease = await self._api.update(LEASES, lease | {"spec": self._spec(lease.get("spec") or {})})
-        except errors.ClientError:
+        except (errors.ClientError, asyncio.CancelledError):
             self._lease = None  # what is stored is not known now: read it before the next attempt
             raise
         self._observed.note(self._lease["spec"], now)

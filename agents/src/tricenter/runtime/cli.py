@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tricenter.runtime import config as configuration
-from tricenter.runtime import logs, notify
+from tricenter.runtime import logs, notify, tasks
 
 AGENTS = ("etcd", "apiserver", "controllers", "scheduler", "kubelet", "proxy", "dns", "ingress", "balancer")
 
@@ -44,8 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     try:
         _loop_runner()(serve(_import(options.agent, "main").run, config))
-    except Exception:  # noqa: BLE001 - the last line of defence: logged, and systemd restarts
-        _log.exception("agent %s failed", options.agent)
+    except Exception as error:  # noqa: BLE001 - the last line of defence: logged, and systemd restarts
+        _explain(options.agent, error)
         return EXIT_FAILURE
     return 0
 
@@ -73,6 +73,16 @@ async def serve(run: Run, config: Any) -> None:
             raise RuntimeError("the agent returned without being asked to stop")
     finally:
         stopped.cancel()
+
+
+def _explain(agent: str, error: Exception) -> None:
+    foreseen: Exception | None = ExceptionGroup("", [error]).subgroup(tasks.EndAgentError)
+    while isinstance(foreseen, ExceptionGroup):
+        foreseen = foreseen.exceptions[0]
+    if foreseen is not None:
+        _log.error("agent %s ends: %s", agent, foreseen)
+    else:
+        _log.error("agent %s failed", agent, exc_info=error)
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:

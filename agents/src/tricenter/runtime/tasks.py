@@ -18,11 +18,15 @@ class TaskEndedError(RuntimeError):
     """A task that had to run until it is cancelled returned."""
 
 
+class EndAgentError(Exception):
+    """A foreseen reason to end the agent, so that a new one starts from scratch: logged in one line."""
+
+
 async def guard(coro: Coroutine[Any, Any, Any], name: str) -> NoReturn:
     """Run `coro` until it is cancelled; if it returns raise TaskEndedError, if it raises log that and pass it on."""
     try:
         await coro
-    except asyncio.CancelledError:
+    except (asyncio.CancelledError, EndAgentError):
         raise
     except BaseException:
         _log.exception("task %s failed", name)
