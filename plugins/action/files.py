@@ -109,7 +109,7 @@ def check(entry: dict[str, Any]) -> None:
     """Refuse a typing error in an entry before anything is touched."""
     unknown = set(entry) - COMMON - KINDS
     if unknown:
-        raise AnsibleActionFail(f"files: unknown key {sorted(unknown)[0]} in the entry of {entry.get('dest')}")
+        raise AnsibleActionFail(f"files: unknown key {min(unknown)} in the entry of {entry.get('dest')}")
     if not str(entry.get("dest", "")).startswith("/"):
         raise AnsibleActionFail(f"files: dest must be an absolute path, not {entry.get('dest')!r}")
     kinds = KINDS & set(entry)

@@ -67,6 +67,8 @@ class CallbackModule(Default):  # type: ignore[misc] -- ansible-core is not type
         self._done["changed" if result._result.get("changed") else "ok"].append(host)
         if self._display.verbosity:
             super().v2_runner_on_ok(result)
+        elif result._result.get("_ansible_verbose_always"):
+            self._say(result._result.get("msg", ""))
 
     def v2_runner_on_skipped(self, result: Any) -> None:
         """Count a machine that had nothing to do."""
@@ -95,6 +97,11 @@ class CallbackModule(Default):  # type: ignore[misc] -- ansible-core is not type
         self._finish_task()
         super().v2_playbook_on_stats(stats)
         self._display.display(f"{self._elapsed()}  end")
+
+    def _say(self, message: Any) -> None:
+        """Print what a task has to say (`debug`), a line for each item of a list."""
+        for line in message if isinstance(message, (list, tuple)) else [message]:
+            self._display.display(f"{self._elapsed()}      {line}")
 
     def _begin(self, task: Any) -> None:
         self._finish_task()

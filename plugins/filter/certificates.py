@@ -23,7 +23,7 @@ API_NAMES = ("kubernetes", "kubernetes.default", "kubernetes.default.svc")
 AUTHORITIES = ("api", "etcd", "front-proxy", "registry")
 
 
-def leaf(  # noqa: PLR0913 - the columns of the table below
+def leaf(
     name: str, authority: str, common_name: str, organization: str = "", *, usages: list[str], sans: Iterable[str] = ()
 ) -> Certificate:
     """One row: file name, issuing authority, subject, usages and subject alternative names."""
@@ -127,7 +127,7 @@ def certificate_plan(hostvars: Mapping[str, Mapping[str, Any]], **functions: Ite
     """
     unknown = set(functions) - set(FUNCTIONS)
     if unknown:
-        message = f"certificate_plan: no function {sorted(unknown)[0]}; there are {', '.join(FUNCTIONS)}"
+        message = f"certificate_plan: no function {min(unknown)}; there are {', '.join(FUNCTIONS)}"
         raise ValueError(message)
     plan = [{**row, "path": f"local/{row['name']}"} for row in OPERATOR]
     for function, hosts in functions.items():
@@ -137,7 +137,7 @@ def certificate_plan(hostvars: Mapping[str, Mapping[str, Any]], **functions: Ite
     return plan
 
 
-def certificate_entries(  # noqa: PLR0913 - a filter's arguments, named by its one caller
+def certificate_entries(
     names: Iterable[str],
     source: str,
     host: str,

@@ -146,7 +146,7 @@ class Environment:
                 text = SCRIPT.format(python=os.path.join(self.path, "bin/python"), module=module, function=function)
                 script = os.path.join(self.path, "bin", command)
                 replace(script, text.encode())
-                os.chmod(script, 0o755)
+                os.chmod(script, 0o755)  # noqa: S103 - everybody may run it
 
 
 def pins(requirements: str) -> list[list[str]]:

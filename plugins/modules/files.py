@@ -110,7 +110,7 @@ class FilesModule:
         result: dict[str, Any] = {"changed": bool(self.changed), "changed_files": self.changed}
         if self.needed:
             result["needed"] = self.needed
-        if self.module._diff:  # noqa: SLF001 - the documented way of asking for diff mode
+        if self.module._diff:
             result["diff"] = self.diff
         self.module.exit_json(**result)
 

@@ -55,7 +55,7 @@ changed_files:
 """
 
 import base64
-import datetime
+import datetime as dt
 import ipaddress
 import json
 import os
@@ -75,7 +75,7 @@ else:
     HAS_CRYPTOGRAPHY = True
 
 # Machines whose clock is slow by less than this accept a fresh certificate.
-CLOCK_SKEW = datetime.timedelta(hours=1)
+CLOCK_SKEW = dt.timedelta(hours=1)
 
 # An authority lives this many times as long as what it issues.
 AUTHORITY_LIFE = 10
@@ -132,7 +132,7 @@ class Issuer:
 class Authority:
     """Makes or keeps one certificate and its key below the store's folder."""
 
-    def __init__(self, store: Store, now: datetime.datetime, life: datetime.timedelta) -> None:
+    def __init__(self, store: Store, now: dt.datetime, life: dt.timedelta) -> None:
         self.store = store
         self.now = now
         self.life = life
@@ -307,9 +307,9 @@ def kubeconfig(store: Store, wanted: dict[str, Any], trust: bytes, client: Issue
     store.write(wanted["path"], (json.dumps(document, indent=2) + "\n").encode(), 0o600)
 
 
-def make(store: Store, parameters: dict[str, Any], now: datetime.datetime) -> None:
+def make(store: Store, parameters: dict[str, Any], now: dt.datetime) -> None:
     """Everything, from the root down."""
-    authority = Authority(store, now, datetime.timedelta(days=parameters["days"]))
+    authority = Authority(store, now, dt.timedelta(days=parameters["days"]))
     root = authority.ensure("ca/root", {"common_name": "tricenter root", "usages": ["authority"]}, None)
     issuers: dict[str, Issuer] = {}
     for name in parameters["authorities"]:
@@ -342,7 +342,7 @@ def main() -> None:
     if not HAS_CRYPTOGRAPHY:
         module.fail_json(msg=missing_required_lib("cryptography"))
     store = Store(module.params["dir"], check_mode=module.check_mode)
-    make(store, module.params, datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0))
+    make(store, module.params, dt.datetime.now(dt.UTC).replace(microsecond=0))
     module.exit_json(changed=bool(store.changed), changed_files=store.changed)
 
 

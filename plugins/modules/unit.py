@@ -19,7 +19,7 @@ options:
     required: true
   state:
     description:
-      - C(started), C(stopped) (and disabled), or C(refreshed), restarted where it runs with older files but not started,
+      - C(started), C(stopped) (and disabled), or C(refreshed): restarted where it runs with older files, not started
         for a unit that something else decides to start.
     type: str
     choices: [started, stopped, refreshed]

@@ -1,0 +1,253 @@
+"""The modules of this repository, called as Ansible calls them but without a machine."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import stat
+import time
+import zipfile
+import zlib
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import plugin_loader
+import pytest
+from ansible.module_utils import basic
+from ansible.module_utils.testing import patch_module_args
+from cryptography import x509
+
+files = plugin_loader.load("modules/files.py")
+unit = plugin_loader.load("modules/unit.py")
+pki = plugin_loader.load("modules/pki.py")
+agents = plugin_loader.load("modules/agents.py")
+wheel = plugin_loader.load("modules/wheel.py")
+
+Call = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Call:
+    """Runs a module and gives what it printed."""
+    monkeypatch.setattr(basic.AnsibleModule, "_log_invocation", lambda self: None)
+
+    def run(module: ModuleType, *, check: bool = False, diff: bool = False, **arguments: Any) -> dict[str, Any]:
+        with patch_module_args({"_ansible_check_mode": check, "_ansible_diff": diff, **arguments}):
+            with pytest.raises(SystemExit):
+                module.main()
+        printed: dict[str, Any] = json.loads(capsys.readouterr().out)
+        return printed
+
+    return run
+
+
+def entry(path: Path, content: bytes = b"one\n", **changes: Any) -> dict[str, Any]:
+    values = {
+        "dest": str(path),
+        "state": "file",
+        "owner": "root" if os.getuid() == 0 else None,
+        "group": "root" if os.getuid() == 0 else None,
+        "mode": "0640",
+        "checksum": hashlib.sha256(content).hexdigest(),
+        "content": base64.b64encode(zlib.compress(content)).decode(),
+    }
+    return values | changes
+
+
+pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="files belong to root")
+
+
+def test_a_file_is_placed_once(call: Call, tmp_path: Path) -> None:
+    target = tmp_path / "new/file"
+    assert call(files, check=True, files=[entry(target)])["changed_files"] == [str(target)]
+    assert not target.exists()
+    assert call(files, files=[entry(target)])["changed_files"] == [str(target)]
+    assert target.read_bytes() == b"one\n"
+    assert stat.S_IMODE(target.stat().st_mode) == 0o640
+    assert call(files, files=[entry(target)])["changed_files"] == []
+    target.chmod(0o600)
+    assert call(files, files=[entry(target)])["changed_files"] == [str(target)]
+    assert stat.S_IMODE(target.stat().st_mode) == 0o640
+
+
+def test_a_large_file_is_asked_for_only_where_it_differs(call: Call, tmp_path: Path) -> None:
+    target = tmp_path / "file"
+    assert call(files, files=[entry(target, content=b"one\n") | {"content": None}])["needed"] == [str(target)]
+    call(files, files=[entry(target)])
+    assert "needed" not in call(files, files=[entry(target) | {"content": None}])
+
+
+def test_a_file_that_is_not_valid_leaves_the_old_one(call: Call, tmp_path: Path) -> None:
+    target = tmp_path / "file"
+    call(files, files=[entry(target)])
+    result = call(files, files=[entry(target, b"two\n", validate="grep -q one %s")])
+    assert result["failed"]
+    assert str(target) in result["msg"]
+    assert target.read_bytes() == b"one\n"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_secret_is_not_in_the_difference(call: Call, tmp_path: Path) -> None:
+    result = call(files, diff=True, files=[entry(tmp_path / "key", b"very secret\n", secret=True)])
+    assert result["changed"]
+    assert "very secret" not in json.dumps(result)
+
+
+def test_directories_links_and_what_must_be_absent(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old/file").touch()
+    wanted = [
+        entry(tmp_path / "dir", state="directory", mode="0750"),
+        entry(tmp_path / "link", state="link", link="dir"),
+        entry(tmp_path / "old", state="absent"),
+    ]
+    assert len(call(files, files=wanted)["changed_files"]) == 3
+    assert stat.S_IMODE((tmp_path / "dir").stat().st_mode) == 0o750
+    assert (tmp_path / "link").readlink() == Path("dir")
+    assert not (tmp_path / "old").exists()
+    assert call(files, files=wanted)["changed_files"] == []
+
+
+STARTED = {"state": "started", "enabled": True}
+RUNNING = {
+    "LoadState": "loaded",
+    "ActiveState": "active",
+    "UnitFileState": "enabled",
+    "NeedDaemonReload": "no",
+    # It began a minute ago.
+    "InactiveExitTimestampMonotonic": str(int((time.clock_gettime(time.CLOCK_MONOTONIC) - 60) * 1e6)),
+}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "changes", "actions"),
+    [
+        (STARTED, {}, []),
+        (STARTED, {"ActiveState": "inactive", "UnitFileState": "disabled"}, ["enable", "start"]),
+        (STARTED, {"ActiveState": "activating", "SubState": "auto-restart"}, ["start"]),
+        (STARTED, {"NeedDaemonReload": "yes"}, ["daemon-reload"]),
+        ({"state": "stopped", "enabled": None}, {}, ["stop", "disable"]),
+        ({"state": "refreshed", "enabled": None}, {"ActiveState": "inactive"}, []),
+    ],
+)
+def test_what_a_unit_needs(parameters: dict[str, Any], changes: dict[str, str], actions: list[str]) -> None:
+    assert unit.needed(parameters, RUNNING | changes, [], []) == actions
+
+
+def test_a_unit_with_older_files_is_restarted(tmp_path: Path) -> None:
+    config = tmp_path / "config"
+    config.touch()
+    assert unit.needed(STARTED, RUNNING, [str(config)], []) == ["restart"]
+    os.utime(config, (time.time() - 120, time.time() - 120))
+    assert unit.needed(STARTED, RUNNING, [str(config)], []) == []
+
+
+LEAF = {"authority": "api", "organization": "", "usages": ["client"], "sans": []}
+PKI = {
+    "authorities": ["api", "etcd"],
+    "certificates": [
+        {**LEAF, "path": "local/admin", "common_name": "kubernetes-admin", "organization": "system:masters"},
+        {**LEAF, "path": "hosts/a/apiserver", "common_name": "kube", "usages": ["server"], "sans": ["a", "10.0.0.1"]},
+        {**LEAF, "path": "hosts/a/etcd", "common_name": "a", "authority": "etcd"},
+    ],
+    "kubeconfig": {
+        "path": "admin.kubeconfig",
+        "servers": {"a": "https://198.18.0.1:6443"},
+        "authority": "api",
+        "certificate": "local/admin",
+    },
+}
+
+
+def certificate(path: Path) -> x509.Certificate:
+    return x509.load_pem_x509_certificate(path.read_bytes())
+
+
+def test_the_pki_is_made_once(call: Call, tmp_path: Path) -> None:
+    folder = tmp_path / "pki"
+    assert call(pki, dir=str(folder), check=True, **PKI)["changed"]
+    assert not folder.exists()
+    assert call(pki, dir=str(folder), **PKI)["changed"]
+    assert call(pki, dir=str(folder), **PKI)["changed_files"] == []
+    for key in folder.rglob("*.key"):
+        assert stat.S_IMODE(key.stat().st_mode) == 0o600, key
+    server = certificate(folder / "hosts/a/apiserver.crt")
+    server.verify_directly_issued_by(certificate(folder / "ca/api.crt"))
+    names = server.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert names.get_values_for_type(x509.DNSName) == ["a"]
+    assert [str(address) for address in names.get_values_for_type(x509.IPAddress)] == ["10.0.0.1"]
+    assert len(x509.load_pem_x509_certificates((folder / "ca/api.crt").read_bytes())) == 1
+    assert "BEGIN" not in json.dumps(call(pki, dir=str(tmp_path / "other"), diff=True, **PKI))
+
+
+def test_only_what_changed_is_issued_again(call: Call, tmp_path: Path) -> None:
+    call(pki, dir=str(tmp_path), **PKI)
+    changed = {**PKI, "certificates": [*PKI["certificates"][:1], {**PKI["certificates"][1], "sans": ["b"]}]}
+    again = call(pki, dir=str(tmp_path), **changed)["changed_files"]
+    assert again == ["hosts/a/apiserver.key", "hosts/a/apiserver.crt"]
+
+
+def test_a_lost_authority_renews_what_it_issued(call: Call, tmp_path: Path) -> None:
+    call(pki, dir=str(tmp_path), **PKI)
+    (tmp_path / "ca/etcd.key").unlink()
+    again = call(pki, dir=str(tmp_path), **PKI)["changed_files"]
+    assert "hosts/a/etcd.crt" in again
+    assert "hosts/a/apiserver.crt" not in again
+    assert "sa.key" not in again
+
+
+@pytest.mark.parametrize(("passed", "renewed"), [(240, False), (250, True)])
+def test_a_certificate_is_renewed_in_the_last_third_of_its_life(tmp_path: Path, passed: int, *, renewed: bool) -> None:
+    now = datetime.now(UTC).replace(microsecond=0)
+    pki.make(pki.Store(str(tmp_path), check_mode=False), {"days": 365, **PKI}, now)
+    store = pki.Store(str(tmp_path), check_mode=False)
+    pki.make(store, {"days": 365, **PKI}, now + timedelta(days=passed))
+    assert ("hosts/a/etcd.crt" in store.changed) is renewed
+    assert "ca/etcd.crt" not in store.changed
+
+
+def make_wheel(path: Path, files: dict[str, str]) -> bytes:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, text in files.items():
+            archive.writestr(name, text)
+        archive.writestr("x-1.dist-info/entry_points.txt", "[console_scripts]\nx-run = x.cli:main\n")
+    return path.read_bytes()
+
+
+def test_of_a_wheel_only_what_differs_is_written(call: Call, tmp_path: Path) -> None:
+    site_packages = tmp_path / "venv/lib/python3.13/site-packages"
+    (site_packages / "idna-3.20.dist-info").mkdir(parents=True)
+    (tmp_path / "venv/bin").mkdir()
+    common = {"path": str(tmp_path / "venv"), "requirements": "idna==3.20  # names\n"}
+
+    def install(**files: str) -> dict[str, Any]:
+        named = {name.replace("__", "/") + ".py": text for name, text in files.items()}
+        content = make_wheel(tmp_path / "x.whl", named)
+        sent = base64.b64encode(content).decode()
+        return call(agents, **common, wheel_checksum=hashlib.sha256(content).hexdigest(), wheel_content=sent)
+
+    assert install(x__cli="a", x__old="b")["updated"] == ["wheel"]
+    os.utime(site_packages / "x/cli.py", (1, 1))
+    assert install(x__cli="a", x__new="c")["updated"] == ["wheel"]
+    assert (site_packages / "x/cli.py").stat().st_mtime == 1
+    assert sorted(path.name for path in (site_packages / "x").iterdir()) == ["cli.py", "new.py"]
+    assert os.access(tmp_path / "venv/bin/x-run", os.X_OK)
+    assert install(x__cli="a", x__new="c")["updated"] == []
+
+
+def test_the_source_decides_whether_a_wheel_is_built(tmp_path: Path) -> None:
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src/a.py").write_text("1")
+    first = wheel.source_hash(str(tmp_path))
+    (tmp_path / "src/__pycache__").mkdir()
+    (tmp_path / "src/__pycache__/a.pyc").touch()
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests/test_a.py").touch()
+    assert wheel.source_hash(str(tmp_path)) == first
+    (tmp_path / "src/a.py").write_text("2")
+    assert wheel.source_hash(str(tmp_path)) != first
