@@ -66,7 +66,7 @@ class Archive:
             "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
             "LC_ALL": "C",
         }
-        for folder in ("etc", "state/lists/partial", "cache/archives/partial"):
+        for folder in ("etc", "state/lists/partial", "cache/archives/partial", "cache/none/partial"):
             (root / folder).mkdir(parents=True, exist_ok=True)
         (root / "status").touch()
         options = f"[signed-by={KEYRING}]"
@@ -87,7 +87,8 @@ class Archive:
 
     def closure(self, packages: list[str], without: list[str]) -> list[Deb]:
         """Everything ``packages`` need, but ``without``; downloaded."""
-        printed = self._apt("install", "-qq", "--yes", "--print-uris", *packages)
+        # what is in the cache already would not be printed
+        printed = self._apt("install", "-qq", "--yes", "--print-uris", "-o", "Dir::Cache::archives=none/", *packages)
         found = [Deb(file=match["file"]) for line in printed.splitlines() if (match := _URI.match(line))]
         self._apt("install", "-qq", "--yes", "--download-only", *packages)
         return sorted((deb for deb in found if deb.name not in without), key=lambda deb: deb.file)

@@ -1,0 +1,1 @@
+"""The Node object, its lease, and the node's part of pod networking."""

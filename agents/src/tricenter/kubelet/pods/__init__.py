@@ -1,0 +1,1 @@
+"""From a pod's object to containers: decisions (pure), what CRI is asked for, status."""

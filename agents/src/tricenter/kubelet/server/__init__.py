@@ -1,0 +1,1 @@
+"""The HTTPS server of the kubelet: logs, exec, attach, port forwarding, metrics."""

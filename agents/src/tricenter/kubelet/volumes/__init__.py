@@ -1,0 +1,1 @@
+"""Volumes of pods: what is mounted where, and the files in them."""
