@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tricenter.apimachinery import kinds, managedfields
-from tricenter.apimachinery.managedfields import fieldset
+from tricenter.apimachinery import kinds, managedfields, schema
+from tricenter.apimachinery.managedfields import fieldset, typed
 from tricenter.apimachinery.records import Kind
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -47,8 +47,10 @@ def update(old: Object | None, new: Object, manager: str = "u", kind: Kind = DEP
 
 
 def owners(obj: Object) -> dict[str, set[str]]:
-    found = obj["metadata"].get("managedFields", [])
-    return {entry["manager"]: set(fieldset.paths(entry["fieldsV1"])) for entry in found}
+    found: dict[str, set[str]] = {}
+    for entry in obj["metadata"].get("managedFields", []):
+        found.setdefault(entry["manager"], set()).update(fieldset.paths(entry["fieldsV1"]))
+    return found
 
 
 def test_create_tracks_what_was_set_in_upstreams_format() -> None:
@@ -110,6 +112,16 @@ def test_force_takes_the_field_over() -> None:
     assert after["spec"]["replicas"] == 5
     assert ".spec.replicas" in owners(after)["a"]
     assert ".spec.replicas" not in owners(after)["kubectl"]
+
+
+def test_an_element_leaves_with_its_owner_even_where_another_changed_a_field_of_it() -> None:
+    live = apply(None, deployment(None, web="nginx:1"))
+    changed = copy.deepcopy(live)
+    changed["spec"]["template"]["spec"]["containers"][0]["image"] = "nginx:2"
+    live = update(live, changed)
+    after = apply(live, deployment(3))
+    assert after["spec"] == {"replicas": 3}
+    assert "u" not in owners(after)
 
 
 def test_the_same_value_is_shared_without_conflict() -> None:
@@ -232,6 +244,35 @@ def test_apply_ends_in_what_the_appliers_say(
     live = apply(live, config_map(second), kind=CONFIG_MAP)
     assert live.get("data", {}) == {**second, **other}
     assert apply(live, config_map(second), kind=CONFIG_MAP, now=LATER) == live
+
+
+CONTAINERS = st.dictionaries(st.sampled_from("ab"), st.sampled_from("12"), max_size=2)
+WRITES = st.lists(
+    st.tuples(st.sampled_from(["apply", "force", "update"]), st.sampled_from("mn"), st.none() | st.just(3), CONTAINERS),
+    max_size=6,
+)
+
+
+@given(WRITES)
+def test_nobody_ever_owns_what_is_not_there(writes: list[tuple[str, str, int | None, dict[str, str]]]) -> None:
+    """Whatever is written in whatever order: owned paths exist, and what an applier just applied is its own."""
+    live: Object | None = None
+    for how, manager, replicas, images in writes:
+        wanted = deployment(replicas, **images)
+        try:
+            if how == "update":
+                live = update(live, wanted, manager=manager)
+            else:
+                live = apply(live, wanted, manager=manager, force=how == "force")
+        except managedfields.ApplyConflict:
+            assert how == "apply"
+            continue
+        node = schema.of(DEPLOYMENT).type
+        existing = set(fieldset.paths(fieldset.prefixes(typed.field_set(live, node) or {})))
+        assert set().union(*owners(live).values()) <= existing
+        if how != "update" and replicas is not None:
+            assert ".spec.replicas" in owners(live)[manager]
+            assert live["spec"]["replicas"] == replicas
 
 
 SETS = st.recursive(

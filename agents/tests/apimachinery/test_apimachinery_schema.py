@@ -156,6 +156,17 @@ def test_set_element_order() -> None:
         merged(doc, patch)
 
 
+def test_the_patch_that_kubectl_apply_sends() -> None:
+    doc = {"spec": {"containers": containers("c", "e")}}
+    patch = {
+        "spec": {
+            "$setElementOrder/containers": [{"name": "c"}],
+            "containers": [{"image": "x:2", "name": "c"}, {"$patch": "delete", "name": "e"}],
+        }
+    }
+    assert merged(doc, patch)["spec"] == {"containers": [{"name": "c", "image": "x:2"}]}
+
+
 NAMES = st.lists(st.sampled_from("abcdef"), unique=True, max_size=6)
 
 

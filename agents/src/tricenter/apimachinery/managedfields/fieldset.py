@@ -82,10 +82,18 @@ def intersection(left: Node, right: Node) -> Node:
 
 
 def prefixes(found: Node) -> Node:
-    """The set with every field on the way to a member as a member, too: structs leave when their last field does."""
-    return {
-        key: LEAF if key == SELF or not node else make(True, prefixes(_children(node))) for key, node in found.items()
-    }
+    """The set with every field on the way to a member as a member, too: structs leave when their last field does.
+
+    List elements are not added: owning a field of an element is not owning the element.
+    """
+    result: Node = {}
+    for key, node in found.items():
+        if key == SELF or not node:
+            result[key] = LEAF
+        else:
+            member = key.startswith("f:") or is_member(node)
+            result[key] = make(member, prefixes(_children(node))) or LEAF
+    return result
 
 
 def paths(found: Node, prefix: str = "") -> Iterator[str]:

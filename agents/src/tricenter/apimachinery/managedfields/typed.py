@@ -71,7 +71,7 @@ def field_set(value: Any, kind: Type) -> Node | None:
 def _entry(kind: Type, key: str, item: Any) -> Node | None:
     node = field_set(item, child(kind, key))
     if node is None:
-        return LEAF if isinstance(item, dict) or not _named(kind, key) else None
+        return LEAF if item == {} or not _named(kind, key) else None
     return node if _named(kind, key) or is_member(node) else make(True, node)
 
 
