@@ -19,8 +19,8 @@ options:
     required: true
   state:
     description:
-      - C(started), C(stopped) (and disabled), or C(refreshed): restarted where it runs with older files, not started
-        for a unit that something else decides to start.
+      - C(started), or C(stopped) (and disabled).
+      - C(refreshed) restarts a unit that runs with older files and starts none; something else decides to start it.
     type: str
     choices: [started, stopped, refreshed]
     default: started

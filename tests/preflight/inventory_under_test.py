@@ -47,8 +47,8 @@ class Inventory:
 
 
 @cache
-def _listed() -> dict[str, Any]:
-    command = [str(Path(sys.executable).with_name("ansible-inventory")), "-i", str(REPLICA), "--list"]
+def _listed(folder: Path) -> dict[str, Any]:
+    command = [str(Path(sys.executable).with_name("ansible-inventory")), "-i", str(folder), "--list"]
     printed = subprocess.run(command, check=True, capture_output=True, cwd=ROOT, text=True).stdout
     listed: dict[str, Any] = json.loads(printed)
     return listed
@@ -56,10 +56,15 @@ def _listed() -> dict[str, Any]:
 
 def replica() -> Inventory:
     """A fresh copy of the replica's inventory."""
-    listed = copy.deepcopy(_listed())
+    return load(REPLICA)
+
+
+def load(folder: Path) -> Inventory:
+    """A fresh copy of an inventory."""
+    listed = copy.deepcopy(_listed(folder))
 
     def hosts(group: str) -> list[str]:
-        entry = listed[group]
+        entry = listed.get(group, {})
         return list(dict.fromkeys([*entry.get("hosts", []), *(h for c in entry.get("children", []) for h in hosts(c))]))
 
     return Inventory(listed["_meta"]["hostvars"], {name: hosts(name) for name in FUNCTIONS})

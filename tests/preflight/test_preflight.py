@@ -237,3 +237,12 @@ def test_the_playbook_accepts_the_replica_with_every_machine_down(tmp_path: Path
     assert "Loss of center east1: 3 voters are left" in printed, printed + result.stderr
     assert "no answer. The run goes on without" in printed
     assert "localhost : ok=3" in printed
+
+
+@pytest.mark.parametrize("name", ["vagrant", "metal"])
+def test_the_other_inventories_follow_the_same_schema(name: str) -> None:
+    inventory = given.load(given.ROOT / "inventories" / name)
+    assert findings(inventory) == []
+    assert variables.duplicate_names([str(given.ROOT / "inventories" / name)]) == []
+    assert len({machine["center_name"] for machine in inventory.machines.values() if "center_name" in machine}) == 3
+    assert len({machine["location_name"] for machine in inventory.machines.values() if "center_name" in machine}) == 2

@@ -22,7 +22,7 @@ def machine(location: str, center: str, rack: str, address: str, **more: Any) ->
         "site_api_address": "10.0.0.1",
         "site_api_port": 6443,
         "site_links": [{"a": "core", "a_address": "10.1.0.0", "b": "tor", "b_address": "10.1.0.1"}],
-        "center_pod_cidr": f"10.{100 + int(center[-1])}.0.0/16",
+        "center_pod_cidr": f"10.10{address.split('.')[1]}.0.0/16",
     }
     return place | settings | more
 

@@ -37,9 +37,9 @@ def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(basic.AnsibleModule, "_log_invocation", lambda self: None)
 
     def run(module: ModuleType, *, check: bool = False, diff: bool = False, **arguments: Any) -> dict[str, Any]:
-        with patch_module_args({"_ansible_check_mode": check, "_ansible_diff": diff, **arguments}):
-            with pytest.raises(SystemExit):
-                module.main()
+        given = {"_ansible_check_mode": check, "_ansible_diff": diff, **arguments}
+        with patch_module_args(given), pytest.raises(SystemExit):
+            module.main()
         printed: dict[str, Any] = json.loads(capsys.readouterr().out)
         return printed
 
