@@ -46,6 +46,7 @@ class Parts:
     etcd: Etcd
     store: Store
     mirror: Mirror
+    fresh: Freshness
     resources: Resources
     health: Health
     watching: Watching
@@ -100,6 +101,7 @@ def assemble(config: Config) -> Parts:
         etcd=etcd,
         store=store,
         mirror=mirror,
+        fresh=fresh,
         resources=resources,
         health=health,
         watching=watching,

@@ -26,7 +26,7 @@ async def run(config: Config, *, stop: asyncio.Event) -> None:
     """Serve until `stop` is set."""
     parts = assembly.assemble(config)
     try:
-        async with _listening(parts):
+        async with listening(parts):
             await tasks.until(
                 stop, parts.mirror.run(), _prefer_first(parts), _begin(parts), notify.keep_alive(parts.health.well)
             )
@@ -53,7 +53,7 @@ async def _prefer_first(parts: Parts) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _listening(parts: Parts) -> AsyncIterator[None]:
+async def listening(parts: Parts) -> AsyncIterator[None]:
     """Accept connections while the context is open, then end watches and drain."""
     config = parts.config
     context = tls.server_context(config.cert, config.key, config.client_ca, require_client=False)

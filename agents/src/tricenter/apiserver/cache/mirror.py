@@ -60,7 +60,7 @@ class Mirror:
                 log.warning("etcd compacted revision %d before it was seen, reading everything again", self.revision)
                 self.revision = 0
             except errors.StatusError as error:
-                pause = min(2.0, pause * 2 or 0.05)
+                pause = min(0.5, pause * 2 or 0.05)
                 log.warning("watch of etcd interrupted: %s", error)
                 await asyncio.sleep(pause)
 

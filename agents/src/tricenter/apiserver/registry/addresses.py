@@ -38,6 +38,18 @@ def assign(obj: Object, address: str) -> None:
     spec["clusterIPs"] = [address]
 
 
+def complete(obj: Object) -> None:
+    """The plural form of the address, and the families, as upstream fills them in (KEP-563)."""
+    spec = obj.get("spec") or {}
+    if spec.get("type") == "ExternalName" or not spec.get("clusterIP"):
+        return
+    spec["clusterIPs"] = spec.get("clusterIPs") or [spec["clusterIP"]]
+    if not spec.get("ipFamilies"):
+        spec["ipFamilies"] = ["IPv6" if ":" in spec["clusterIP"] else "IPv4"]
+    if not spec.get("ipFamilyPolicy"):
+        spec["ipFamilyPolicy"] = "SingleStack"
+
+
 def keep(old: Object, new: Object) -> None:
     """An update that names no address keeps the one there is (patchAllocatedValues)."""
     before, after = old.get("spec") or {}, new.setdefault("spec", {})

@@ -42,6 +42,7 @@ class Allocation:
         taken: list[str] = []
         try:
             await self._allocate_addresses(new, old, taken)
+            addresses.complete(new)
             await self._allocate_ports(new, old, taken)
         except errors.StatusError:
             await self.undo(taken)

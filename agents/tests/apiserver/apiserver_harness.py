@@ -1,0 +1,152 @@
+"""What the tests of the API server start: etcd, certificates, a server."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import io
+import ipaddress
+import socket
+import ssl
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from tricenter.apiserver.assembly import Parts
+from tricenter.apiserver.config import Config, EtcdConfig
+
+START_SECONDS = 10.0
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@dataclass
+class EtcdProcess:
+    """One etcd on loopback with its own data."""
+
+    binary: str
+    folder: Path
+    port: int
+    peer: int
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        client, peer = f"http://127.0.0.1:{self.port}", f"http://127.0.0.1:{self.peer}"
+        arguments = [
+            self.binary, "--data-dir", str(self.folder), "--listen-client-urls", client, "--advertise-client-urls", client,
+            "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", f"default={peer}",
+            "--unsafe-no-fsync", "--log-level", "error",
+        ]  # fmt: skip
+        self.process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = dt.datetime.now() + dt.timedelta(seconds=START_SECONDS)  # noqa: DTZ005
+        while not _listens(self.port):
+            assert dt.datetime.now() < deadline, "etcd does not start"  # noqa: DTZ005
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+
+# --- certificates ---
+
+
+class Authority:
+    """A CA that signs client and server certificates."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.key = ec.generate_private_key(ec.SECP256R1())
+        self.write("ca", _name("ca"), self.key, ca=True)
+
+    def write(self, file: str, subject: x509.Name, key: ec.EllipticCurvePrivateKey, *, ca: bool = False) -> None:
+        now = dt.datetime.now(dt.UTC)
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(_name("ca"))
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - dt.timedelta(minutes=5))
+            .not_valid_after(now + dt.timedelta(hours=1))
+            .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+        )
+        if not ca:
+            address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+            builder = builder.add_extension(x509.SubjectAlternativeName([address]), critical=False)
+        certificate = builder.sign(self.key, hashes.SHA256())
+        (self.folder / f"{file}.crt").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        (self.folder / f"{file}.key").write_bytes(key.private_bytes(*form))
+
+    def issue(self, file: str, name: str, group: str = "") -> None:
+        self.write(file, _name(name, group), ec.generate_private_key(ec.SECP256R1()))
+
+
+def _name(name: str, group: str = "") -> x509.Name:
+    attributes = [x509.NameAttribute(NameOID.COMMON_NAME, name)]
+    if group:
+        attributes.append(x509.NameAttribute(NameOID.ORGANIZATION_NAME, group))
+    return x509.Name(attributes)
+
+
+# --- servers ---
+
+
+def make_config(etcd: EtcdProcess, pki: Path, **changes: Any) -> Config:
+    settings: dict[str, Any] = {
+        "etcd": EtcdConfig(endpoints=(f"127.0.0.1:{etcd.port}",), timeout=2.0),
+        "cert": pki / "server.crt",
+        "key": pki / "server.key",
+        "client_ca": pki / "ca.crt",
+        "service_account_key": pki / "sa.key",
+        "listen": "127.0.0.1",
+        "port": free_port(),
+        "shutdown_seconds": 1.0,
+    }
+    return Config(**{**settings, **changes})
+
+
+class Running:
+    """A server in this process, and a client of it."""
+
+    def __init__(self, parts: Parts, session: aiohttp.ClientSession) -> None:
+        self.parts = parts
+        self.base = f"https://127.0.0.1:{parts.config.port}"
+        self.session = session
+
+    async def call(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
+        """Status code and decoded body."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        data = {"data": io.BytesIO(body)} if isinstance(body, bytes) else {"json": body} if body is not None else {}
+        async with self.session.request(method, self.base + path, headers=named, **data) as answer:
+            return answer.status, await answer.json(content_type=None)
+
+
+def client_session(pki: Path, user: str = "") -> aiohttp.ClientSession:
+    """A session that presents a user's certificate."""
+    context = ssl.create_default_context(cafile=str(pki / "ca.crt"))
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    if user:
+        context.load_cert_chain(pki / f"{user}.crt", pki / f"{user}.key")
+    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context))

@@ -1,0 +1,63 @@
+"""Fixtures: a real etcd and a real server for the tests that need them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from apiserver_harness import START_SECONDS, Authority, EtcdProcess, Running, client_session, free_port, make_config
+
+from tricenter.apiserver import assembly, main
+from tricenter.apiserver.assembly import Parts
+from tricenter.apiserver.bootstrap import bootstrap
+
+
+@pytest.fixture
+def etcd(tmp_path: Path) -> Iterator[EtcdProcess]:
+    """A running etcd; the test is skipped where there is no binary."""
+    binary = os.environ.get("TRICENTER_ETCD") or shutil.which("etcd")
+    if not binary:
+        pytest.skip("no etcd on PATH and TRICENTER_ETCD is not set")
+    process = EtcdProcess(binary, tmp_path / "etcd", free_port(), free_port())
+    process.start()
+    yield process
+    process.stop()
+
+
+@pytest.fixture
+def pki(tmp_path: Path) -> Path:
+    """Certificates of a server and of three users."""
+    folder = tmp_path / "pki"
+    folder.mkdir()
+    authority = Authority(folder)
+    authority.issue("server", "kube-apiserver")
+    authority.issue("admin", "admin", "system:masters")
+    authority.issue("alice", "alice")
+    authority.issue("node", "system:node:n1", "system:nodes")
+    authority.issue("sa", "unused")
+    return folder
+
+
+@pytest.fixture
+async def parts(etcd: EtcdProcess, pki: Path) -> AsyncIterator[Parts]:
+    """The parts of a server, with filled caches, that does not listen."""
+    made = assembly.assemble(make_config(etcd, pki))
+    following = asyncio.create_task(made.mirror.run())
+    await asyncio.wait_for(made.mirror.synced.wait(), START_SECONDS)
+    yield made
+    following.cancel()
+    await asyncio.wait({following})
+    await made.etcd.close()
+
+
+@pytest.fixture
+async def server(parts: Parts, pki: Path) -> AsyncIterator[Running]:
+    """A listening, bootstrapped server with an administrator's session."""
+    await bootstrap.run(parts)
+    parts.health.bootstrapped.set()
+    async with main.listening(parts), client_session(pki, "admin") as session:
+        yield Running(parts, session)
