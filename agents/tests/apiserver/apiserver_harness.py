@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 import io
 import ipaddress
@@ -51,10 +50,23 @@ class EtcdProcess:
     def start(self) -> None:
         client, peer = f"http://127.0.0.1:{self.port}", f"http://127.0.0.1:{self.peer}"
         arguments = [
-            self.binary, "--data-dir", str(self.folder), "--listen-client-urls", client, "--advertise-client-urls", client,
-            "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", f"default={peer}",
-            "--unsafe-no-fsync", "--log-level", "error",
-        ]  # fmt: skip
+            self.binary,
+            "--data-dir",
+            str(self.folder),
+            "--listen-client-urls",
+            client,
+            "--advertise-client-urls",
+            client,
+            "--listen-peer-urls",
+            peer,
+            "--initial-advertise-peer-urls",
+            peer,
+            "--initial-cluster",
+            f"default={peer}",
+            "--unsafe-no-fsync",
+            "--log-level",
+            "error",
+        ]
         self.process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         deadline = dt.datetime.now() + dt.timedelta(seconds=START_SECONDS)  # noqa: DTZ005
         while not _listens(self.port):

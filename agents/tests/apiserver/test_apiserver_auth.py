@@ -65,14 +65,27 @@ NODE = User("system:node:n1", groups=("system:nodes", "system:authenticated"))
         (Request(user=BOT, verb="delete", group="apps", resource="deployments", namespace="shop", name="x"), True),
         (Request(user=ALICE, verb="create", resource="pods", namespace="other"), False),
         (Request(user=ALICE, verb="list", resource="pods"), False),
-        (Request(user=ALICE, verb="create", group="rbac.authorization.k8s.io", resource="roles", namespace="shop"), False),
+        (
+            Request(user=ALICE, verb="create", group="rbac.authorization.k8s.io", resource="roles", namespace="shop"),
+            False,
+        ),
         (Request(user=ALICE, verb="update", resource="pods", subresource="status", namespace="shop", name="x"), False),
         (Request(user=ALICE, verb="get", path="/apis/apps"), True),
         (Request(user=ALICE, verb="get", path="/metrics"), False),
         (Request(user=User("x", groups=("system:masters",)), verb="delete", resource="nodes", name="n"), True),
         (Request(user=User("system:anonymous", groups=("system:unauthenticated",)), verb="get", path="/version"), True),
         (Request(user=User("system:anonymous", groups=("system:unauthenticated",)), verb="get", path="/api"), False),
-        (Request(user=User("system:kube-scheduler"), verb="create", resource="pods", subresource="binding", namespace="a", name="p"), True),
+        (
+            Request(
+                user=User("system:kube-scheduler"),
+                verb="create",
+                resource="pods",
+                subresource="binding",
+                namespace="a",
+                name="p",
+            ),
+            True,
+        ),
         (Request(user=User("system:kube-scheduler"), verb="get", resource="secrets", namespace="a", name="s"), False),
         (Request(user=User("system:tricenter:ingress"), verb="list", resource="secrets"), True),
         (Request(user=User("system:tricenter:dns"), verb="list", resource="secrets"), False),
@@ -82,11 +95,21 @@ NODE = User("system:node:n1", groups=("system:nodes", "system:authenticated"))
         (Request(user=NODE, verb="patch", resource="nodes", subresource="status", name="n1"), True),
         (Request(user=NODE, verb="patch", resource="nodes", subresource="status", name="n2"), False),
         (Request(user=NODE, verb="patch", resource="pods", subresource="status", namespace="shop", name="p"), True),
-        (Request(user=NODE, verb="create", resource="serviceaccounts", subresource="token", namespace="shop", name="bot"), True),
-        (Request(user=NODE, verb="create", resource="serviceaccounts", subresource="token", namespace="shop", name="boss"), False),
+        (
+            Request(
+                user=NODE, verb="create", resource="serviceaccounts", subresource="token", namespace="shop", name="bot"
+            ),
+            True,
+        ),
+        (
+            Request(
+                user=NODE, verb="create", resource="serviceaccounts", subresource="token", namespace="shop", name="boss"
+            ),
+            False,
+        ),
         (Request(user=NODE, verb="delete", group="apps", resource="deployments", namespace="shop", name="d"), False),
     ],
-)  # fmt: skip
+)
 def test_default_policy(authorizer: Authorizer, request_: Request, allowed: bool) -> None:
     assert authorizer.decide(request_).allowed is allowed
 
@@ -142,7 +165,9 @@ def test_a_certificate_names_user_and_groups() -> None:
 
 @pytest.fixture(params=["ec", "rsa"])
 def signer(request: pytest.FixtureRequest, tmp_path: Path) -> Signer:
-    key: Any = ec.generate_private_key(ec.SECP256R1()) if request.param == "ec" else rsa.generate_private_key(65537, 2048)
+    key: Any = (
+        ec.generate_private_key(ec.SECP256R1()) if request.param == "ec" else rsa.generate_private_key(65537, 2048)
+    )
     path = tmp_path / "sa.key"
     encoding_ = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     path.write_bytes(key.private_bytes(*encoding_))
@@ -184,11 +209,19 @@ def test_what_a_pod_refers_to() -> None:
                 {"projected": {"sources": [{"secret": {"name": "ps"}}, {"configMap": {"name": "pc"}}]}},
                 {"persistentVolumeClaim": {"claimName": "v"}},
             ],
-            "containers": [{"env": [{"valueFrom": {"secretKeyRef": {"name": "e"}}}], "envFrom": [{"configMapRef": {"name": "f"}}]}],
+            "containers": [
+                {"env": [{"valueFrom": {"secretKeyRef": {"name": "e"}}}], "envFrom": [{"configMapRef": {"name": "f"}}]}
+            ],
         },
     }
     found = {(resource, name) for resource, _, name in references(pod)}
     assert found == {
-        ("serviceaccounts", "sa"), ("secrets", "pull"), ("configmaps", "c"), ("secrets", "ps"), ("configmaps", "pc"),
-        ("persistentvolumeclaims", "v"), ("secrets", "e"), ("configmaps", "f"),
-    }  # fmt: skip
+        ("serviceaccounts", "sa"),
+        ("secrets", "pull"),
+        ("configmaps", "c"),
+        ("secrets", "ps"),
+        ("configmaps", "pc"),
+        ("persistentvolumeclaims", "v"),
+        ("secrets", "e"),
+        ("configmaps", "f"),
+    }

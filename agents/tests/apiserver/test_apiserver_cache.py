@@ -64,8 +64,12 @@ async def test_an_object_enters_changes_and_leaves_a_selection() -> None:
     pods.put("q", {"x": "1"})
     pods.delete("q")
     assert await seen(watcher) == [
-        ("ADDED", "p", "12"), ("MODIFIED", "p", "13"), ("DELETED", "p", "14"), ("ADDED", "q", "15"), ("DELETED", "q", "16"),
-    ]  # fmt: skip
+        ("ADDED", "p", "12"),
+        ("MODIFIED", "p", "13"),
+        ("DELETED", "p", "14"),
+        ("ADDED", "q", "15"),
+        ("DELETED", "q", "16"),
+    ]
 
 
 async def test_a_deleted_object_is_shown_as_it_was_at_the_revision_of_the_delete() -> None:

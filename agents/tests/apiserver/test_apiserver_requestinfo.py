@@ -15,17 +15,29 @@ from tricenter.apiserver import requestinfo
         ("GET", "/api/v1/namespaces/a", {}, ("get", "", "v1", "a", "namespaces", "", "a")),
         ("PUT", "/api/v1/namespaces/a/finalize", {}, ("update", "", "v1", "a", "namespaces", "finalize", "a")),
         ("POST", "/api/v1/namespaces/a/pods/p/binding", {}, ("create", "", "v1", "a", "pods", "binding", "p")),
-        ("DELETE", "/apis/apps/v1/namespaces/a/deployments", {}, ("deletecollection", "apps", "v1", "a", "deployments", "", "")),
-        ("PATCH", "/apis/apps/v1/namespaces/a/deployments/d/scale", {}, ("patch", "apps", "v1", "a", "deployments", "scale", "d")),
+        (
+            "DELETE",
+            "/apis/apps/v1/namespaces/a/deployments",
+            {},
+            ("deletecollection", "apps", "v1", "a", "deployments", "", ""),
+        ),
+        (
+            "PATCH",
+            "/apis/apps/v1/namespaces/a/deployments/d/scale",
+            {},
+            ("patch", "apps", "v1", "a", "deployments", "scale", "d"),
+        ),
         ("GET", "/api/v1/namespaces", {}, ("list", "", "v1", "", "namespaces", "", "")),
     ],
-)  # fmt: skip
+)
 def test_resource_paths(method: str, path: str, query: dict[str, str], expected: tuple[str, ...]) -> None:
     info = requestinfo.parse(method, path, query)
     found = (info.verb, info.group, info.version, info.namespace, info.resource, info.subresource, info.name)
     assert found == expected
 
 
-@pytest.mark.parametrize("path", ["/", "/api", "/api/v1", "/apis/apps", "/apis/apps/v1", "/healthz", "/openapi/v3/api/v1"])
+@pytest.mark.parametrize(
+    "path", ["/", "/api", "/api/v1", "/apis/apps", "/apis/apps/v1", "/healthz", "/openapi/v3/api/v1"]
+)
 def test_other_paths_have_no_resource(path: str) -> None:
     assert not requestinfo.parse("GET", path, {}).is_resource

@@ -64,7 +64,9 @@ async def test_an_object_lives(server: Running) -> None:
 async def test_of_concurrent_updates_from_one_version_exactly_one_wins(server: Running) -> None:
     _, made = await server.call("POST", CONFIG_MAPS, config_map("x"))
     bodies = [{**made, "data": {"a": str(number)}} for number in range(2, 12)]
-    codes = [code for code, _ in await asyncio.gather(*(server.call("PUT", f"{CONFIG_MAPS}/x", body) for body in bodies))]
+    codes = [
+        code for code, _ in await asyncio.gather(*(server.call("PUT", f"{CONFIG_MAPS}/x", body) for body in bodies))
+    ]
     assert sorted(codes) == [200] + [409] * 9
 
 
@@ -116,7 +118,10 @@ async def test_a_watch_begins_where_a_list_ended(server: Running) -> None:
     await server.call("POST", CONFIG_MAPS, config_map("y"))
     await server.call("DELETE", f"{CONFIG_MAPS}/x")
     found = await asyncio.wait_for(watching, 5)
-    assert [(event["type"], event["object"]["metadata"]["name"]) for event in found] == [("ADDED", "y"), ("DELETED", "x")]
+    assert [(event["type"], event["object"]["metadata"]["name"]) for event in found] == [
+        ("ADDED", "y"),
+        ("DELETED", "x"),
+    ]
 
 
 async def test_a_streamed_list_ends_with_a_bookmark(server: Running) -> None:
@@ -211,7 +216,12 @@ async def test_dry_run_stores_nothing(server: Running) -> None:
 async def test_a_pod_goes_gracefully_from_its_node(server: Running) -> None:
     await account(server)
     await server.call("POST", PODS, pod("p"))
-    binding = {"apiVersion": "v1", "kind": "Binding", "metadata": {"name": "p"}, "target": {"kind": "Node", "name": "n1"}}
+    binding = {
+        "apiVersion": "v1",
+        "kind": "Binding",
+        "metadata": {"name": "p"},
+        "target": {"kind": "Node", "name": "n1"},
+    }
     code, _ = await server.call("POST", f"{PODS}/p/binding", binding)
     assert code == 201
     code, _ = await server.call("POST", f"{PODS}/p/binding", binding)
@@ -257,7 +267,13 @@ async def test_an_eviction_respects_the_budget(server: Running) -> None:
     budget = {"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "b"}, "spec": spec}
     budgets = "/apis/policy/v1/namespaces/default/poddisruptionbudgets"
     _, budget = await server.call("POST", budgets, budget)
-    status = {"observedGeneration": 1, "disruptionsAllowed": 0, "currentHealthy": 1, "desiredHealthy": 1, "expectedPods": 1}
+    status = {
+        "observedGeneration": 1,
+        "disruptionsAllowed": 0,
+        "currentHealthy": 1,
+        "desiredHealthy": 1,
+        "expectedPods": 1,
+    }
     await server.call("PUT", f"{budgets}/b/status", {**budget, "status": status})
     eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "p"}}
     code, refused = await server.call("POST", f"{PODS}/p/eviction", eviction)
@@ -383,7 +399,10 @@ async def test_five_servers_bootstrap_one_store(etcd: EtcdProcess, pki: Path) ->
     await asyncio.gather(*(bootstrap.run(parts) for parts in servers))
     for parts in servers:
         await parts.fresh.wait()
-    uids = {parts.resources["", "services"].objects.entries["/registry/services/specs/default/kubernetes"].body for parts in servers}
+    uids = {
+        parts.resources["", "services"].objects.entries["/registry/services/specs/default/kubernetes"].body
+        for parts in servers
+    }
     assert len(uids) == 1
     for task in following:
         task.cancel()

@@ -21,6 +21,8 @@ StatusError                 any error that a client sees as a Status object
 The wording follows k8s.io/apimachinery pkg/api/errors, so that clients that match on text keep working.
 """
 
+# ruff: noqa: N818 - the names are the reasons of the API
+
 from __future__ import annotations
 
 from collections.abc import Sequence

@@ -38,7 +38,8 @@ def _check_node(attributes: Attributes, node: str) -> None:
         if label.partition("/")[0].endswith(_PRIVATE_LABELS.rstrip("/")) and before.get(label) != after.get(label):
             raise errors.forbidden(attributes.call.target, f"is not allowed to modify labels: {label}")
     if attributes.operation == UPDATE and old is not None and not attributes.subresource:
-        if (old.get("spec") or {}).get("taints") != (obj.get("spec") or {}).get("taints"):
+        before, after = (old.get("spec") or {}).get("taints"), (obj.get("spec") or {}).get("taints")
+        if before != after:
             raise errors.forbidden(attributes.call.target, f'node "{node}" is not allowed to modify taints')
 
 

@@ -1,4 +1,7 @@
-"""ServiceAccount: every pod runs as an account and finds its token in a projected volume (plugin/pkg/admission/serviceaccount)."""
+"""ServiceAccount: every pod runs as an account and finds its token in a projected volume.
+
+After plugin/pkg/admission/serviceaccount.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Node authoriser: a kubelet reads and writes what concerns its own node (KEP-279, plugin/pkg/auth/authorizer/node).
+"""The Node authoriser: a kubelet reads and writes what concerns its own node (KEP-279).
 
 A secret or config map is a kubelet's business when a pod on its node refers to it.
 """

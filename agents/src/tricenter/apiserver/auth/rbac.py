@@ -87,7 +87,7 @@ class Rule:
 
 
 def _url_matches(pattern: str, path: str) -> bool:
-    if pattern == "*" or pattern == path:
+    if pattern in ("*", path):
         return True
     return pattern.endswith("*") and path.startswith(pattern.rstrip("*"))
 

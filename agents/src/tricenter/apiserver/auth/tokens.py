@@ -66,7 +66,7 @@ class Signer:
     def __init__(self, path: Path, issuer: str) -> None:
         key = serialization.load_pem_private_key(path.read_bytes(), None)
         if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
-            raise ValueError(f"{path}: neither an EC nor an RSA key")
+            raise ValueError(f"{path}: neither an EC nor an RSA key")  # noqa: TRY004  # the file's content, not a type
         self._key = key
         self.issuer = issuer
         self._id = key_id(key.public_key())

@@ -9,9 +9,15 @@ Object = dict[str, Any]
 
 NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 _PRIORITIES = {
-    "system-cluster-critical": (2000000000, "Used for system critical pods that must run in the cluster, but can be moved to another node if necessary."),
-    "system-node-critical": (2000001000, "Used for system critical pods that must not be moved from their current node."),
-}  # fmt: skip
+    "system-cluster-critical": (
+        2000000000,
+        "Used for system critical pods that must run in the cluster, but can be moved to another node if necessary.",
+    ),
+    "system-node-critical": (
+        2000001000,
+        "Used for system critical pods that must not be moved from their current node.",
+    ),
+}
 
 
 def all_objects() -> Iterator[tuple[str, str, Object]]:

@@ -75,14 +75,18 @@ CLUSTER_ROLES: dict[str, str] = {
     "admin": _ADMIN + _EDIT + _VIEW,
     "edit": _EDIT + _VIEW,
     "view": _VIEW,
-    "system:discovery": "get | /api /api/* /apis /apis/* /healthz /livez /openapi /openapi/* /readyz /version /version/",
+    "system:discovery": """
+        get | /api /api/* /apis /apis/* /healthz /livez /openapi /openapi/* /readyz /version /version/
+    """,
     "system:public-info-viewer": "get | /healthz /livez /readyz /version /version/",
     "system:monitoring": "get | /healthz /healthz/* /livez /livez/* /metrics /metrics/slis /readyz /readyz/*",
     "system:basic-user": """
         create | authorization.k8s.io | selfsubjectaccessreviews selfsubjectrulesreviews
         create | authentication.k8s.io | selfsubjectreviews
     """,
-    "system:service-account-issuer-discovery": "get | /.well-known/openid-configuration /.well-known/openid-configuration/ /openid/v1/jwks /openid/v1/jwks/",
+    "system:service-account-issuer-discovery": """
+        get | /.well-known/openid-configuration /.well-known/openid-configuration/ /openid/v1/jwks /openid/v1/jwks/
+    """,
     "system:auth-delegator": """
         create | authentication.k8s.io | tokenreviews
         create | authorization.k8s.io | subjectaccessreviews

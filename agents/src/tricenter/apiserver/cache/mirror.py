@@ -158,7 +158,7 @@ class Mirror:
 
     # --- readers ---
 
-    async def wait(self, revision: int, timeout: float = 3.0) -> None:
+    async def wait(self, revision: int, seconds: float = 3.0) -> None:
         """Until the caches are complete up to `revision`; Timeout when that takes too long."""
         if self.revision >= revision:
             return
@@ -168,7 +168,7 @@ class Mirror:
         if self._asking is None:
             self._asking = loop.call_later(_PROGRESS_FIRST, self._ask)
         try:
-            await asyncio.wait_for(future, timeout)
+            await asyncio.wait_for(future, seconds)
         except TimeoutError:
             text = f"Too large resource version: {revision}, current: {self.revision}"
             raise errors.Timeout(text, retry_after=1) from None

@@ -1,4 +1,4 @@
-"""Discovery of the issuer of service account tokens: others can verify them with its keys (OpenID Connect Discovery)."""
+"""Discovery of the issuer of service account tokens: others can verify them with its keys (OIDC Discovery)."""
 
 from __future__ import annotations
 

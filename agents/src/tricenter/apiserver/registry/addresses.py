@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import uuid
 from typing import Any
 
@@ -12,7 +12,7 @@ Object = dict[str, Any]
 
 _PREFIX = "/registry/ipaddresses/"
 _HEADLESS = "None"
-_SETTLED = datetime.timedelta(minutes=1)
+_SETTLED = dt.timedelta(minutes=1)
 """How old a claim is before its Service must be there: until then the server that made it may be writing the Service."""
 
 

@@ -36,9 +36,6 @@ class Allocation:
         """Give a Service what it lacks, or take what it names; the keys taken. Raises Invalid."""
         if resource.kind.plural != "services" or resource.kind.group:
             return []
-        if old is not None:
-            addresses.keep(old, new)
-            nodeports.keep(old, new)
         taken: list[str] = []
         try:
             await self._allocate_addresses(new, old, taken)

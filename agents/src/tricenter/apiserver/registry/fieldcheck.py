@@ -22,10 +22,8 @@ def check(call: Call, obj: dict[str, Any]) -> None:
     if level != "Ignore":
         unknown = [f'unknown field "{path}"' for path in schema.unknown_fields(kind, obj)]
         if unknown and level == "Strict":
-            text = ", ".join(unknown)
-            raise errors.BadRequest(
-                f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: strict decoding error: {text}'
-            )
+            what = f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}'
+            raise errors.BadRequest(f"{what}: strict decoding error: {', '.join(unknown)}")
         for text in unknown:
             call.warn(text)
     schema.prune(kind, obj)

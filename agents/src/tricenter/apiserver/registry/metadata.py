@@ -1,4 +1,4 @@
-"""metadata of objects: what the server sets, what a client may never change (k8s.io/apiserver registry/rest/meta.go)."""
+"""metadata of objects: what the server sets, what a client may never change (registry/rest/meta.go)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Namespaces: they go when `spec.finalizers` is empty, which the namespace controller sees to (pkg/registry/core/namespace)."""
+"""Namespaces: they go when `spec.finalizers` is empty, which the namespace controller sees to."""
 
 from __future__ import annotations
 

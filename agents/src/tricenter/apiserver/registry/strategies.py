@@ -7,6 +7,7 @@ from functools import cache
 from tricenter.apimachinery.kinds import Kind
 from tricenter.apiserver.registry.namespaces import NamespaceStrategy
 from tricenter.apiserver.registry.pods import PodStrategy
+from tricenter.apiserver.registry.services import ServiceStrategy
 from tricenter.apiserver.registry.strategy import Strategy
 from tricenter.apiserver.registry.workloads import CertificateRequestStrategy, JobStrategy, ReturnsDeleted, SpecOnly
 
@@ -18,7 +19,7 @@ _OWN: dict[tuple[str, str], type[Strategy]] = {
     ("", "podtemplates"): ReturnsDeleted,
     ("", "resourcequotas"): ReturnsDeleted,
     ("", "serviceaccounts"): ReturnsDeleted,
-    ("", "services"): ReturnsDeleted,
+    ("", "services"): ServiceStrategy,
     ("batch", "jobs"): JobStrategy,
     ("certificates.k8s.io", "certificatesigningrequests"): CertificateRequestStrategy,
     ("discovery.k8s.io", "endpointslices"): SpecOnly,

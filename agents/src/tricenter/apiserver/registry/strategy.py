@@ -1,4 +1,4 @@
-"""What happens to an object of any kind before it is stored (k8s.io/apiserver registry/rest Create- and UpdateStrategy).
+"""What happens to an object of any kind before it is stored (registry/rest Create- and UpdateStrategy).
 
 A kind with rules of its own has a subclass in one of the sibling modules; `strategies.of` knows them.
 """

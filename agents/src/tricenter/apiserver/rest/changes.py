@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from tricenter.apimachinery import defaults, fielderrors, managedfields, schema, times
+from tricenter.apimachinery import defaults, fielderrors, managedfields, schema, times, validation
 from tricenter.apiserver import errors
 from tricenter.apiserver.admission.chain import CREATE, UPDATE, Admission, Attributes
 from tricenter.apiserver.registry import fieldcheck, metadata, strategies
@@ -25,7 +25,7 @@ class Changes:
         self._admission = admission
 
     async def created(self, call: Call, obj: Object, *, managed: bool = True) -> Object:
-        """A new object, ready to be stored. Raises StatusError. `managed` objects already know who owns their fields."""
+        """A new object, ready to be stored; `managed`: note who owns its fields. Raises StatusError."""
         kind = call.resource.kind
         fieldcheck.check(call, obj)
         metadata.set_namespace(obj, call.info.namespace, namespaced=kind.namespaced)
@@ -36,7 +36,7 @@ class Changes:
         defaults.apply(kind, obj)
         attributes = Attributes(call, CREATE, obj, None)
         await self._admission.mutate(attributes)
-        _refuse(call, obj, schema.validate(kind, obj))
+        _refuse(call, obj, schema.validate(kind, obj) or validation.validate_create(kind, obj))
         await self._admission.validate(attributes)
         if managed:
             return _owned(call, {}, obj)
@@ -55,7 +55,7 @@ class Changes:
         defaults.apply(kind, new)
         attributes = Attributes(call, UPDATE, new, old)
         await self._admission.mutate(attributes)
-        _refuse(call, new, schema.validate(kind, new))
+        _refuse(call, new, schema.validate(kind, new) or validation.validate_update(kind, old, new))
         await self._admission.validate(attributes)
         if managed:
             return _owned(call, old, new)

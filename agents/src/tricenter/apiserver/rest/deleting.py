@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -159,7 +159,8 @@ def _check(call: Call, obj: Object, wanted: DeleteOptions) -> None:
         raise errors.conflict(target, why)
     if wanted.version and wanted.version != metadata.get("resourceVersion"):
         have = metadata.get("resourceVersion")
-        why = f"Precondition failed: ResourceVersion in precondition: {wanted.version}, ResourceVersion in object meta: {have}"
+        given = f"ResourceVersion in precondition: {wanted.version}"
+        why = f"Precondition failed: {given}, ResourceVersion in object meta: {have}"
         raise errors.conflict(target, why)
 
 
@@ -194,6 +195,6 @@ def _stamp(strategy: Strategy, obj: Object, grace: int) -> None:
             return
     else:
         strategy.mark_deleted(obj)
-    end = times.now() + datetime.timedelta(seconds=grace)
+    end = times.now() + dt.timedelta(seconds=grace)
     metadata["deletionTimestamp"] = times.rfc3339(end)
     metadata["deletionGracePeriodSeconds"] = grace

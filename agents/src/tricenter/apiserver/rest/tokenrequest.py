@@ -72,7 +72,8 @@ class TokenRequests:
         """A pod's token also names its node; it is only given for the account that the pod runs as."""
         spec = pod.get("spec") or {}
         if spec.get("serviceAccountName") != account["metadata"]["name"]:
-            text = f"cannot bind token for serviceaccount {account['metadata']['name']} to pod running with different serviceaccount name."
+            what = f"cannot bind token for serviceaccount {account['metadata']['name']}"
+            text = f"{what} to pod running with different serviceaccount name."
             raise errors.forbidden(target, text)
         node = spec.get("nodeName")
         entry = self._resources["", "nodes"].objects.get("", node) if node else None

@@ -20,7 +20,7 @@ _PIECE = 64 * 1024
 class Upgraded(web.StreamResponse):
     """Stands for the answer that the backend has given itself: nothing is left to be written."""
 
-    async def prepare(self, request: web.BaseRequest) -> None:  # noqa: ARG002  # the interface of aiohttp
+    async def prepare(self, request: web.BaseRequest) -> None:  # the interface of aiohttp
         """The head has gone out already."""
 
     async def write_eof(self, data: bytes = b"") -> None:
@@ -57,7 +57,7 @@ class _ClientBytes:
 async def through(
     http: web.BaseRequest, host: str, port: int, target: str, context: ssl.SSLContext
 ) -> web.StreamResponse:
-    """Repeat the upgrade request `http` to the backend for `target` and connect the two. Raises OSError, StatusError."""
+    """Repeat the upgrade request to the backend for `target`, connect the two. Raises OSError, StatusError."""
     connecting = asyncio.open_connection(host, port, ssl=context, server_hostname=host, limit=_HEAD_LIMIT)
     reader, writer = await asyncio.wait_for(connecting, _CONNECT_SECONDS)
     try:
@@ -131,4 +131,4 @@ async def _to_client(reader: asyncio.StreamReader, protocol: Any, transport: asy
         if transport.is_closing():
             return
         transport.write(piece)
-        await protocol._drain_helper()  # noqa: SLF001  # aiohttp's only way to wait for its transport
+        await protocol._drain_helper()  # aiohttp's only way to wait for its transport

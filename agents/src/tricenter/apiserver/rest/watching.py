@@ -20,7 +20,7 @@ from tricenter.apiserver.rest import reads, selecting, shapes
 from tricenter.apiserver.rest.call import Call
 
 _SHORTEST = 1800
-"""Seconds after which a watch without a timeout ends, at random up to twice as much (upstream's min-request-timeout)."""
+"""Seconds after which a watch without a timeout ends, at random up to twice as much (min-request-timeout)."""
 
 
 class Watching:

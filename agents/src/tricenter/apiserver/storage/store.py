@@ -1,4 +1,4 @@
-"""Reads and writes of single keys as etcd transactions on the key's mod revision (k8s.io/apiserver storage.Interface)."""
+"""Reads and writes of single keys as etcd transactions on the key's mod revision (storage.Interface)."""
 
 from __future__ import annotations
 
