@@ -301,6 +301,7 @@ def test_counts_kept_current_equal_counts_made_anew(steps: list[tuple[bool, int,
     site.three_centers()
     matching = Matching(WEB_SELECTOR, namespace="default")
     site.state.count(matching)
+    site.state.count_by(matching, ZONE)
     placed: list[Any] = []
     names = list(site.state.nodes)
     for add, where, web in steps:
@@ -312,3 +313,26 @@ def test_counts_kept_current_equal_counts_made_anew(steps: list[tuple[bool, int,
             site.state.remove(placed.pop(where % len(placed)).uid)
     expected = Counter(site.state.node_of(p.uid) for p in placed if p.labels == WEB)
     assert site.state.count(matching) == expected
+    zones: Counter[str] = Counter()
+    for name, number in expected.items():
+        zones[site.zone(name)] += number
+    assert site.state.count_by(matching, ZONE) == zones
+
+
+def test_a_node_that_moves_takes_its_pods_along(site, pod) -> None:
+    site.node("a", "east1")
+    site.node("b", "east2")
+    site.schedule(pod(labels=WEB, nodeSelector={HOSTNAME: "a"}, topologySpreadConstraints=spread(max_skew=5)))
+    matching = Matching(WEB_SELECTOR, namespace="default")
+    assert site.state.count_by(matching, ZONE) == {"east1": 1}
+    site.node("a", "east2")
+    assert site.state.count_by(matching, ZONE) == {"east2": 1}
+
+
+def test_what_a_node_was_is_forgotten_when_it_changes(site, pod) -> None:
+    site.node("a", cpu="1")
+    assert isinstance(site.decide(pod(cpu="2")), Refusal)
+    site.node("a", cpu="4")
+    assert site.decide(pod(cpu="2")) == "a"
+    site.node("a", cpu="4", unschedulable=True)
+    assert isinstance(site.decide(pod(cpu="2")), Refusal)

@@ -7,14 +7,13 @@ ever broken, and a pod is refused only if every node has a reason.
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter, OrderedDict
+from collections import Counter
 
 from tricenter.apimachinery.selectors import LabelSelector
-from tricenter.scheduler import filters, interpod, scoring, spread
+from tricenter.scheduler import interpod, scoring, spread
 from tricenter.scheduler.pods import PodInfo
 from tricenter.scheduler.state import NodeInfo, State
 
-_REMEMBERED_KEYS = 256
 _ALWAYS_ALL_NODES = 100
 
 
@@ -26,12 +25,10 @@ class Refusal:
 
 
 class Decider:
-    """Decides over one State; remembers what labels and taints said about pods that are alike."""
+    """Decides over one State."""
 
     def __init__(self, state: State) -> None:
         self._state = state
-        self._attributes: OrderedDict[bytes, dict[str, str | None]] = OrderedDict()
-        self._epoch = -1
         self._start = 0
 
     def decide(self, pod: PodInfo, siblings: LabelSelector) -> str | Refusal:
@@ -47,14 +44,19 @@ class Decider:
         soft = tuple(constraint for constraint in pod.constraints if not constraint.hard)
         if not pod.constraints:
             soft = spread.default_constraints(siblings)
-        points = scoring.totals(pod, soft, feasible, self._state)
-        best = max(range(len(feasible)), key=lambda position: (points[position], -len(feasible[position].pods)))
-        return feasible[best].name
+        standings = [scoring.standing(pod, node) for node in feasible]
+        points = scoring.totals(pod, soft, feasible, standings, self._state)
+        highest = max(points)
+        best = [node for node, value in zip(feasible, points, strict=True) if value == highest]
+        return min(best, key=lambda node: len(node.pods)).name
 
     def _feasible(self, pod: PodInfo, nodes: list[NodeInfo]) -> tuple[list[NodeInfo], Counter[str]]:
         """The nodes that can take the pod, until there are enough, and the reasons of the others."""
-        spreading, others = spread.Filter(pod, self._state), interpod.Filter(pod, self._state)
-        attributes = self._known_attributes(pod)
+        questions = [
+            question
+            for question in (spread.Filter(pod, self._state), interpod.Filter(pod, self._state))
+            if not question.idle
+        ]
         wanted = sample_size(len(nodes))
         feasible: list[NodeInfo] = []
         reasons: Counter[str] = Counter()
@@ -62,13 +64,10 @@ class Decider:
         tried = 0
         for node in nodes[self._start :] + nodes[: self._start]:
             tried += 1
-            if node.name not in attributes:
-                attributes[node.name] = filters.attributes(pod, node)
-            reason = attributes[node.name] or filters.ports(pod, node)
-            against = [reason] if reason else filters.resources(pod, node)
-            if not against:
-                reason = spreading.reason(node) or others.reason(node)
-                against = [reason] if reason else []
+            against = scoring.standing(pod, node).reasons
+            if not against and questions:
+                reason = next(filter(None, (question.reason(node) for question in questions)), None)
+                against = (reason,) if reason else ()
             if against:
                 reasons.update(against)
                 continue
@@ -78,16 +77,6 @@ class Decider:
         if tried < len(nodes):  # the next pod looks at other nodes first
             self._start += tried
         return feasible, reasons
-
-    def _known_attributes(self, pod: PodInfo) -> dict[str, str | None]:
-        if self._epoch != self._state.epoch:
-            self._attributes.clear()
-            self._epoch = self._state.epoch
-        known = self._attributes.setdefault(pod.placement_key, {})
-        self._attributes.move_to_end(pod.placement_key)
-        if len(self._attributes) > _REMEMBERED_KEYS:
-            self._attributes.popitem(last=False)
-        return known
 
 
 def sample_size(nodes: int) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tricenter.scheduler.pods import PodInfo, Term
 from tricenter.scheduler.state import Matching, NodeInfo, State, domains
@@ -19,10 +19,12 @@ class Filter:
         self._near = [(term.topology_key, self._occupied(term, state)) for term in pod.affinity]
         self._apart = [(term.topology_key, self._occupied(term, state)) for term in pod.anti_affinity]
         self._against = [
-            (term.topology_key, _where(state, term.topology_key, counts))
+            (term.topology_key, domains(state, term.topology_key, counts))
             for term, counts in state.anti_affinity.items()
             if term.matches(pod.namespace, pod.labels, state.namespaces)
         ]
+        self.idle = not (self._near or self._apart or self._against)
+        """Whether there is nothing to ask."""
         # The first pod of a group that wants to be near itself may go anywhere, or it could never start.
         self._first = not any(occupied for _, occupied in self._near) and all(
             term.matches(pod.namespace, pod.labels, state.namespaces) for term in pod.affinity
@@ -41,19 +43,21 @@ class Filter:
         return None
 
     @staticmethod
-    def _occupied(term: Term, state: State) -> set[str | None]:
-        return _where(state, term.topology_key, state.count(Matching(term.selector, term=term)))
+    def _occupied(term: Term, state: State) -> Mapping[str, int]:
+        return state.count_by(Matching(term.selector, term=term), term.topology_key)
 
 
 def scores(pod: PodInfo, nodes: Sequence[NodeInfo], state: State) -> list[float]:
     """0 to 100 for each of `nodes`: preferred terms of the pod, and of placed pods towards it."""
     totals = [0.0] * len(nodes)
+    if not pod.preferred and not state.attraction:
+        return totals
     for weight, term in pod.preferred:
-        counts = domains(state.nodes.values(), term.topology_key, state.count(Matching(term.selector, term=term)))
+        counts = state.count_by(Matching(term.selector, term=term), term.topology_key)
         _weigh(totals, nodes, term.topology_key, counts, weight)
     for (weight, term), per_node in state.attraction.items():
         if term.matches(pod.namespace, pod.labels, state.namespaces):
-            counts = domains(state.nodes.values(), term.topology_key, per_node)
+            counts = domains(state, term.topology_key, per_node)
             _weigh(totals, nodes, term.topology_key, counts, weight)
     low, high = min(totals, default=0.0), max(totals, default=0.0)
     if low == high:
@@ -61,14 +65,8 @@ def scores(pod: PodInfo, nodes: Sequence[NodeInfo], state: State) -> list[float]
     return [100.0 * (total - low) / (high - low) for total in totals]
 
 
-def _weigh(totals: list[float], nodes: Sequence[NodeInfo], key: str, counts: dict[str, int], weight: int) -> None:
+def _weigh(totals: list[float], nodes: Sequence[NodeInfo], key: str, counts: Mapping[str, int], weight: int) -> None:
     for position, node in enumerate(nodes):
         value = node.labels.get(key)
         if value is not None:
             totals[position] += counts.get(value, 0) * weight
-
-
-def _where(state: State, key: str, per_node: dict[str, int]) -> set[str | None]:
-    """The values of the label `key` of the nodes that have such pods; a node without the label is no place."""
-    values = {state.nodes[name].labels.get(key) for name in per_node if name in state.nodes}
-    return values - {None}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -76,8 +77,8 @@ class PodInfo:
     preferred: tuple[tuple[int, Term], ...]
     """Weighted terms; anti-affinity has negative weights."""
     constraints: tuple[Constraint, ...]
-    placement_key: bytes
-    """Equal for pods that labels and taints of nodes treat alike."""
+    placement_key: str
+    """Equal for pods that a node treats alike, whatever is on the other nodes."""
 
     @property
     def key(self) -> str:
@@ -96,7 +97,8 @@ def read(pod: dict[str, Any]) -> PodInfo:
     required, preferred = "requiredDuringSchedulingIgnoredDuringExecution", _PREFERRED
     weighted = [(entry["weight"], entry["podAffinityTerm"]) for entry in near.get(preferred) or ()]
     weighted += [(-entry["weight"], entry["podAffinityTerm"]) for entry in apart.get(preferred) or ()]
-    placement = [spec.get("nodeSelector"), node_affinity, spec.get("tolerations")]
+    needs, use, ports = requests(spec), requests(spec, _UNREQUESTED), frozenset(_host_ports(spec))
+    placement = [spec.get("nodeSelector"), node_affinity, spec.get("tolerations"), needs, use, sorted(ports)]
     return PodInfo(
         uid=metadata["uid"],
         name=metadata["name"],
@@ -105,9 +107,9 @@ def read(pod: dict[str, Any]) -> PodInfo:
         obj=pod,
         priority=spec.get("priority") or 0,
         created=_seconds(metadata.get("creationTimestamp")),
-        requests=requests(spec),
-        assumed_use=requests(spec, _UNREQUESTED),
-        ports=frozenset(_host_ports(spec)),
+        requests=needs,
+        assumed_use=use,
+        ports=ports,
         tolerations=tuple(spec.get("tolerations") or ()),
         node_selector=spec.get("nodeSelector") or {},
         node_affinity=node_affinity,
@@ -115,7 +117,7 @@ def read(pod: dict[str, Any]) -> PodInfo:
         anti_affinity=tuple(_term(term, namespace) for term in apart.get(required) or ()),
         preferred=tuple((weight, _term(term, namespace)) for weight, term in weighted),
         constraints=tuple(_constraint(item, labels) for item in spec.get("topologySpreadConstraints") or ()),
-        placement_key=orjson.dumps(placement, option=orjson.OPT_SORT_KEYS),
+        placement_key=sys.intern(orjson.dumps(placement, option=orjson.OPT_SORT_KEYS).decode()),
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 
 from tricenter.apimachinery.selectors import LabelSelector
 from tricenter.scheduler import filters
@@ -17,6 +17,8 @@ from tricenter.scheduler.state import Matching, NodeInfo, State, domains
 
 HOSTNAME = "kubernetes.io/hostname"
 ZONE = "topology.kubernetes.io/zone"
+
+_REMEMBERED = 1024
 
 SKEWED = "node(s) didn't match pod topology spread constraints"
 LABEL_MISSING = "node(s) didn't match pod topology spread constraints (missing required label)"
@@ -33,11 +35,19 @@ def default_constraints(selector: LabelSelector) -> tuple[Constraint, ...]:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class _Domains:
+    """Where a pod could be: the values of a label, and the nodes that count (None: all that have the labels)."""
+
+    values: frozenset[str]
+    nodes: frozenset[str] | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class _Hard:
     key: str
     allowed: int
     """The largest number of matching pods a domain may have before this one comes."""
-    counts: dict[str, int]
+    counts: Mapping[str, int]
 
 
 class Filter:
@@ -46,6 +56,8 @@ class Filter:
     def __init__(self, pod: PodInfo, state: State) -> None:
         hard = [constraint for constraint in pod.constraints if constraint.hard]
         self._hard = [self._prepare(pod, constraint, hard, state) for constraint in hard]
+        self.idle = not hard
+        """Whether there is nothing to ask."""
 
     def reason(self, node: NodeInfo) -> str | None:
         """Why the pod must not go to `node`, or None."""
@@ -59,10 +71,11 @@ class Filter:
 
     @staticmethod
     def _prepare(pod: PodInfo, constraint: Constraint, hard: Sequence[Constraint], state: State) -> _Hard:
-        keys = {other.topology_key for other in hard}
-        nodes = [node for node in state.nodes.values() if _eligible(pod, constraint, node, keys)]
-        counts = domains(nodes, constraint.topology_key, _counts(pod, constraint, state))
-        lowest = min(counts.values(), default=0) if len(counts) >= constraint.min_domains else 0
+        where = _domains(pod, constraint, frozenset(other.topology_key for other in hard), state)
+        counts = _counts(pod, constraint, where, state)
+        lowest = 0
+        if len(where.values) >= constraint.min_domains:
+            lowest = min((counts.get(value, 0) for value in where.values), default=0)
         own = 1 if constraint.selector.matches(pod.labels) else 0
         return _Hard(constraint.topology_key, lowest + constraint.max_skew - own, counts)
 
@@ -75,39 +88,61 @@ def scores(pod: PodInfo, soft: Sequence[Constraint], nodes: Sequence[NodeInfo], 
     if not soft:
         return [0.0] * len(nodes)
     # Explicit constraints ignore nodes without their labels; defaults make do with the labels there are.
-    keys = {constraint.topology_key for constraint in soft} if pod.constraints else set[str]()
-    ignored = [not all(key in node.labels for key in keys) for node in nodes]
+    keys = frozenset(constraint.topology_key for constraint in soft) if pod.constraints else frozenset[str]()
+    ignored = (
+        {position for position, node in enumerate(nodes) if not keys <= node.labels.keys()} if keys else set[int]()
+    )
     raw = [0.0] * len(nodes)
     for constraint in soft:
-        per_node = _counts(pod, constraint, state)
-        eligible = (node for node in state.nodes.values() if _eligible(pod, constraint, node, keys))
-        counts = domains(eligible, constraint.topology_key, per_node)
-        seen = {node.labels.get(constraint.topology_key) for node in nodes} - {None}
-        weight = math.log(len(seen) + 2)
-        for position, node in enumerate(nodes):
-            value = node.labels.get(constraint.topology_key)
-            if value is not None and not ignored[position]:
-                raw[position] += counts.get(value, 0) * weight + (constraint.max_skew - 1)
+        counts = _counts(pod, constraint, _domains(pod, constraint, keys, state), state)
+        values = [node.labels.get(constraint.topology_key) for node in nodes]
+        weight = math.log(len(set(values) - {None}) + 2)
+        base = constraint.max_skew - 1
+        for position, value in enumerate(values):
+            if value is not None:
+                raw[position] += counts.get(value, 0) * weight + base
     return _inverted(raw, ignored)
 
 
-def _inverted(raw: Sequence[float], ignored: Sequence[bool]) -> list[float]:
-    counted = [value for value, skip in zip(raw, ignored, strict=True) if not skip]
+def _inverted(raw: Sequence[float], ignored: set[int]) -> list[float]:
+    counted = [value for position, value in enumerate(raw) if position not in ignored]
     if not counted:
         return [0.0] * len(raw)
     low, high = min(counted), max(counted)
-    if not high:
-        return [0.0 if skip else 100.0 for skip in ignored]
-    return [0.0 if skip else 100.0 * (high + low - value) / high for value, skip in zip(raw, ignored, strict=True)]
+    points = [100.0 * (high + low - value) / high if high else 100.0 for value in raw]
+    for position in ignored:
+        points[position] = 0.0
+    return points
 
 
-def _counts(pod: PodInfo, constraint: Constraint, state: State) -> dict[str, int]:
-    return state.count(Matching(constraint.selector, namespace=pod.namespace))
+def _domains(pod: PodInfo, constraint: Constraint, keys: frozenset[str], state: State) -> _Domains:
+    """The domains that count for the pod (KEP-3094: by default nodes that it cannot use are no domains)."""
+    key = (pod.placement_key, constraint.topology_key, constraint.honor_affinity, constraint.honor_taints, keys)
+    known: _Domains | None = state.memo.get(key)
+    if known is None:
+        if len(state.memo) >= _REMEMBERED:
+            state.memo.clear()
+        eligible = [node for node in state.nodes.values() if _eligible(pod, constraint, node, keys)]
+        values = (node.labels.get(constraint.topology_key) for node in eligible)
+        everywhere = len(eligible) == len(state.nodes)
+        known = state.memo[key] = _Domains(
+            frozenset(value for value in values if value is not None),
+            None if everywhere else frozenset(node.name for node in eligible),
+        )
+    return known
 
 
-def _eligible(pod: PodInfo, constraint: Constraint, node: NodeInfo, keys: Iterable[str]) -> bool:
-    """Whether the pods on `node` count (KEP-3094: nodes the pod cannot use are no domains)."""
-    if not node.present or not all(key in node.labels for key in keys):
+def _counts(pod: PodInfo, constraint: Constraint, where: _Domains, state: State) -> Mapping[str, int]:
+    matching = Matching(constraint.selector, namespace=pod.namespace)
+    if where.nodes is None:
+        return state.count_by(matching, constraint.topology_key)
+    per_node = state.count(matching)
+    among = {name: count for name, count in per_node.items() if name in where.nodes}
+    return domains(state, constraint.topology_key, among)
+
+
+def _eligible(pod: PodInfo, constraint: Constraint, node: NodeInfo, keys: frozenset[str]) -> bool:
+    if not node.present or not keys <= node.labels.keys():
         return False
     if constraint.honor_affinity and not filters.matches_affinity(pod, node):
         return False

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter, OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from tricenter.apimachinery.selectors import LabelSelector
@@ -32,6 +32,8 @@ class NodeInfo:
     assumed_use: Requests = dataclasses.field(default_factory=dict)
     pods: dict[str, PodInfo] = dataclasses.field(default_factory=dict)
     ports: Counter[tuple[str, str, int]] = dataclasses.field(default_factory=Counter)
+    verdicts: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """What was worked out about pods by their `placement_key`; forgotten whenever anything here changes."""
 
     def add(self, pod: PodInfo) -> None:
         """Count `pod`."""
@@ -55,6 +57,15 @@ class NodeInfo:
         for name, amount in pod.assumed_use.items():
             self.assumed_use[name] = self.assumed_use.get(name, 0) + sign * amount
         self.requested[PODS] = self.requested.get(PODS, 0) + sign
+        self.verdicts.clear()
+
+
+@dataclasses.dataclass(slots=True)
+class _Counted:
+    """Matching pods per node and, for each node label that was asked for, per value of it."""
+
+    nodes: Counter[str] = dataclasses.field(default_factory=Counter)
+    by_label: dict[str, Counter[str]] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -73,14 +84,14 @@ class State:
         self.nodes: dict[str, NodeInfo] = {}
         self.namespaces: dict[str, Mapping[str, str]] = {}
         """Labels of each namespace."""
-        self.epoch = 0
-        """Changes when labels, taints or the set of nodes change."""
+        self.memo: dict[Any, Any] = {}
+        """What others worked out from labels, taints and the set of nodes; forgotten when one of these changes."""
         self.anti_affinity: dict[Term, Counter[str]] = {}
         """Required anti-affinity of placed pods: term to number of such pods per node."""
         self.attraction: dict[tuple[int, Term], Counter[str]] = {}
         """Preferred terms of placed pods, by weight; a required affinity counts as weight 1, as upstream."""
         self._placed: dict[str, str] = {}
-        self._counts: OrderedDict[Matching, Counter[str]] = OrderedDict()
+        self._counts: OrderedDict[Matching, _Counted] = OrderedDict()
 
     def set_node(self, node: Mapping[str, Any]) -> bool:
         """Add or renew a node; True if that may let a pod fit that did not fit before."""
@@ -95,14 +106,16 @@ class State:
         info.unschedulable = bool(spec.get("unschedulable"))
         info.allocatable = allocatable
         relabelled = before != (True, info.labels, info.taints, info.unschedulable)
-        self.epoch += relabelled
+        info.verdicts.clear()
+        if relabelled:
+            self._relabelled()
         return relabelled or resized
 
     def remove_node(self, name: str) -> None:
         """Forget a node; its pods stay counted on the name until they go."""
         info = self.nodes.get(name)
         if info is not None:
-            self.epoch += 1
+            self._relabelled()
             self.nodes[name] = NodeInfo(name, **_holdings(info))
             self._sweep(name)
 
@@ -136,18 +149,33 @@ class State:
 
     def count(self, matching: Matching) -> Counter[str]:
         """Pods per node that match; kept current from the first question on."""
+        return self._counted(matching).nodes
+
+    def count_by(self, matching: Matching, label: str) -> Counter[str]:
+        """Pods that match per value of a node label; kept current like `count`."""
+        counted = self._counted(matching)
+        sums = counted.by_label.get(label)
+        if sums is None:
+            sums = counted.by_label[label] = domains(self, label, counted.nodes)
+        return sums
+
+    def _counted(self, matching: Matching) -> _Counted:
         known = self._counts.get(matching)
         if known is None:
-            known = Counter()
+            known = self._counts[matching] = _Counted()
             for name, node in self.nodes.items():
                 number = sum(self._meant(matching, pod) for pod in node.pods.values())
                 if number:
-                    known[name] = number
-            self._counts[matching] = known
+                    known.nodes[name] = number
             if len(self._counts) > _COUNTED_SELECTORS:
                 self._counts.popitem(last=False)
         self._counts.move_to_end(matching)
         return known
+
+    def _relabelled(self) -> None:
+        self.memo.clear()
+        for counted in self._counts.values():
+            counted.by_label.clear()
 
     def _meant(self, matching: Matching, pod: PodInfo) -> bool:
         if matching.term is not None:
@@ -157,9 +185,13 @@ class State:
         return pod.namespace == matching.namespace and matching.selector.matches(pod.labels)
 
     def _count(self, pod: PodInfo, node: str, sign: int) -> None:
-        for matching, counts in self._counts.items():
+        for matching, counted in self._counts.items():
             if self._meant(matching, pod):
-                _bump(counts, node, sign)
+                _bump(counted.nodes, node, sign)
+                for label, sums in counted.by_label.items():
+                    value = self.nodes[node].labels.get(label)
+                    if value is not None:
+                        _bump(sums, value, sign)
         for term in pod.anti_affinity:
             _bump_in(self.anti_affinity, term, node, sign)
         for weighted in (*pod.preferred, *((1, term) for term in pod.affinity)):
@@ -180,10 +212,10 @@ def _holdings(info: NodeInfo) -> dict[str, Any]:
     }
 
 
-def _bump(counts: Counter[str], node: str, sign: int) -> None:
-    counts[node] += sign
-    if not counts[node]:
-        del counts[node]
+def _bump(counts: Counter[str], key: str, sign: int) -> None:
+    counts[key] += sign
+    if not counts[key]:
+        del counts[key]
 
 
 def _bump_in(registry: dict[Any, Counter[str]], key: Any, node: str, sign: int) -> None:
@@ -193,11 +225,12 @@ def _bump_in(registry: dict[Any, Counter[str]], key: Any, node: str, sign: int) 
         del registry[key]
 
 
-def domains(nodes: Iterable[NodeInfo], key: str, counts: Mapping[str, int]) -> dict[str, int]:
-    """Sum `counts` (per node) over the nodes of each value of the node label `key`."""
-    sums: dict[str, int] = {}
-    for node in nodes:
-        value = node.labels.get(key)
+def domains(state: State, label: str, counts: Mapping[str, int]) -> Counter[str]:
+    """Sum `counts` (per node) by the value of a node label; nodes without it are left out."""
+    sums: Counter[str] = Counter()
+    for name, count in counts.items():
+        node = state.nodes.get(name)
+        value = node.labels.get(label) if node is not None else None
         if value is not None:
-            sums[value] = sums.get(value, 0) + counts.get(node.name, 0)
+            sums[value] += count
     return sums
