@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
-from tricenter.apiserver import assembly
+from tricenter.apiserver import assembly, workers
 from tricenter.apiserver.assembly import Parts
 from tricenter.apiserver.bootstrap import bootstrap
 from tricenter.apiserver.config import Config
@@ -25,12 +25,19 @@ _PREFER_SECONDS = 10.0
 async def run(config: Config, *, stop: asyncio.Event) -> None:
     """Serve until `stop` is set."""
     parts = assembly.assemble(config)
+    others = workers.Workers(config, run)
     try:
         async with listening(parts):
             await tasks.until(
-                stop, parts.mirror.run(), _prefer_first(parts), _begin(parts), notify.keep_alive(parts.health.well)
+                stop,
+                parts.mirror.run(),
+                others.run(),
+                _prefer_first(parts),
+                _begin(parts),
+                notify.keep_alive(parts.health.well),
             )
     finally:
+        await others.stop(config.shutdown_seconds)
         await parts.etcd.close()
 
 

@@ -13,7 +13,7 @@ Object = dict[str, Any]
 _PREFIX = "/registry/ipaddresses/"
 _HEADLESS = "None"
 _SETTLED = dt.timedelta(minutes=1)
-"""How old a claim is before its Service must be there: until then the server that made it may be writing the Service."""
+"""How old a claim is before its Service must be there: until then a server may be writing the Service."""
 
 
 def wanted(obj: Object) -> bool:

@@ -104,7 +104,8 @@ class Allocation:
                 port["nodePort"] = await self._free_port(new, taken)
             elif number not in have and nodeports.key(number) not in taken:
                 if number not in self._ports:
-                    detail = f"provided port is not in the valid range. The range of valid ports is {self._ports[0]}-{self._ports[-1]}"
+                    valid = f"{self._ports[0]}-{self._ports[-1]}"
+                    detail = f"provided port is not in the valid range. The range of valid ports is {valid}"
                     raise _refused(new, f"spec.ports[{index}].nodePort", number, detail)
                 if not await self._take(nodeports.key(number), nodeports.claim(number, new), taken):
                     raise _refused(new, f"spec.ports[{index}].nodePort", number, "provided port is already allocated")
