@@ -26,6 +26,7 @@ MACHINERY_PACKAGES = ("pkg/apis/meta/v1",)
 FIELD = re.compile(r"^\s+(?:(\w+)\s+)?([\w.*\[\]]+)\s+`([^`]*)`")
 ALIAS = re.compile(r"^type (\w+) ([\w.*\[\]]+)$")
 IMPORT = re.compile(r'^\s*(?:(\w+)\s+)?"(k8s\.io/[\w./]+)"')
+SKIPPED = re.compile(r"(generated|_test|zz_|doc|register)")
 SCALARS = {
     "string": "string", "bool": "bool", "int": "int", "int32": "int", "int64": "int", "uint32": "int", "uint64": "int",
     "uint8": "int", "float64": "double", "[]byte": "bytes", "types.UID": "string", "types.NodeName": "string",
@@ -119,8 +120,8 @@ def main(api: str, machinery: str, tag: str) -> None:
         (machinery, "k8s.io/apimachinery", MACHINERY_PACKAGES),
     ):
         for path in paths:
-            names = [name for name in show(repo, "ls-tree", "--name-only", tag, f"{path}/").split()
-                     if name.endswith(".go") and not re.search(r"(generated|_test|zz_|doc|register)", name)]  # fmt: skip
+            listed = show(repo, "ls-tree", "--name-only", tag, f"{path}/").split()
+            names = [name for name in listed if name.endswith(".go") and not SKIPPED.search(name)]
             full = f"{root}/{path}"
             packages[full] = Package(full, [show(repo, "show", f"{tag}:{name}") for name in names])
     table = Table(packages)
