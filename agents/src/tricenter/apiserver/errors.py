@@ -55,7 +55,7 @@ class Target:
         return {key: value for key, value in pairs if value}
 
 
-@dataclass
+@dataclass(eq=False)
 class StatusError(Exception):
     """An error with everything a Status object says."""
 
