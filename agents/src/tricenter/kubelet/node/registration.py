@@ -44,6 +44,7 @@ class Registration:
         self._written: Object = {}
         self._written_at = 0.0
         self._hurry = asyncio.Event()
+        self._registered = asyncio.Event()
 
     def hurry(self) -> None:
         """Look at the status now: something that it depends on has changed."""
@@ -59,6 +60,7 @@ class Registration:
                 _log.warning("cannot register the node: %s", error)
                 await asyncio.sleep(_RETRY_SECONDS)
             else:
+                self._registered.set()
                 _log.info("registered", extra={"object": self._config.node_name})
                 return self._node
 
@@ -77,7 +79,11 @@ class Registration:
                 continue
 
     async def keep_lease(self) -> None:
-        """Renew the lease for ever; its age is what tells others that this node is alive."""
+        """Renew the lease for ever; its age is what tells others that this node is alive.
+
+        The lease is owned by the node, so there is none before the node is registered.
+        """
+        await self._registered.wait()
         while True:
             pause = RENEW_SECONDS
             try:
