@@ -12,6 +12,8 @@ from .network import NAMESPACES
 from .process import Process
 from .state import MachineFolder
 
+VOLUMES = {"containerd": "/var/lib/containerd"}
+"""Folders of a machine that lie on the host's own file system: overlayfs refuses one of its kind as an upper layer."""
 HOST_TRACES = Path("/run/systemd/nspawn")
 """Where systemd-nspawn keeps sockets and locks of running containers."""
 
@@ -28,7 +30,10 @@ def start(folder: MachineFolder, name: str, image: Image) -> Process:
         # What containerd, nft, BIRD and the container engine need (design, section 8).
         *("--capability=all", "--system-call-filter=@keyring bpf"),
         *("--resolv-conf=off", "--timezone=off", "--link-journal=no", "--console=pipe"),
+        *(f"--bind={folder.volume(volume)}:{path}" for volume, path in VOLUMES.items()),
     ]
+    for volume in VOLUMES:
+        folder.volume(volume).mkdir(parents=True, exist_ok=True)
     # Writable network sysctls, read-only /sys and kernel sysctls: those are the host's.
     environment = {"SYSTEMD_NSPAWN_API_VFS_WRITABLE": "network"}
     if v1:

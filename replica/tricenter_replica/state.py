@@ -37,6 +37,10 @@ class MachineFolder:
         """Mount point of a container's root."""
         return self.path / "root"
 
+    def volume(self, name: str) -> Path:
+        """Return a folder of the machine that is not on its overlay."""
+        return self.path / "volumes" / name
+
     @property
     def disk(self) -> Path:
         """Writable disk of a virtual machine."""
