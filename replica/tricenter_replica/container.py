@@ -6,7 +6,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from . import cgroups, process, wiring
+from . import cgroups, overlay, process, wiring
 from .image import Image
 from .network import NAMESPACES
 from .process import Process
@@ -20,7 +20,7 @@ HOST_TRACES = Path("/run/systemd/nspawn")
 
 def start(folder: MachineFolder, name: str, image: Image) -> Process:
     """Mount the machine's root and start it."""
-    mount(folder, image)
+    overlay.mount(folder, image)
     v1 = cgroups.is_v1()
     command = [
         *_scope(name),
@@ -44,28 +44,12 @@ def start(folder: MachineFolder, name: str, image: Image) -> Process:
     )
 
 
-def mount(folder: MachineFolder, image: Image) -> None:
-    """Mount the golden image with the machine's own files on top."""
-    for path in (folder.upper, folder.work, folder.root):
-        path.mkdir(parents=True, exist_ok=True)
-    if not os.path.ismount(folder.root):
-        layers = f"lowerdir={image.rootfs},upperdir={folder.upper},workdir={folder.work}"
-        subprocess.run(["mount", "-t", "overlay", "-o", layers, "overlay", str(folder.root)], check=True)
-
-
-def unmount(folder: MachineFolder) -> None:
-    """Unmount the machine's root."""
-    while os.path.ismount(folder.root):
-        subprocess.run(["umount", "--lazy", str(folder.root)], check=True)
-
-
 def remove_host_traces(name: str) -> None:
     """Remove what systemd-nspawn leaves in the host's /run when it is killed."""
     machine = wiring.namespace(name)
     for path in (
         HOST_TRACES / "propagate" / machine,
         HOST_TRACES / "unix-export" / machine,
-        HOST_TRACES / "locks" / machine,
     ):
         while os.path.ismount(path):
             subprocess.run(["umount", "--lazy", str(path)], check=True)

@@ -13,8 +13,8 @@ def down(state: State, *, check: bool = False) -> list[str]:
     names = state.existing()
     namespaces = network.ours()
     found = [f"machine {name}" for name in names] + [f"namespace {name}" for name in namespaces]
-    if network.HOST_LINK in network.names_in(wiring.HOST):
-        found.append(f"link {network.HOST_LINK}")
+    if wiring.HOST_LINK in network.names_in(wiring.HOST):
+        found.append(f"link {wiring.HOST_LINK}")
     found += [f"control group {group}" for group in cgroups.left()]
     if check:
         return found

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from . import cgroups, container, files, keys, network, plan, process, vm, wiring
+from . import cgroups, container, files, keys, network, overlay, plan, process, vm, warm, wiring
 from .files import File
 from .image import Image
 from .plan import Machine, Site
@@ -27,7 +27,6 @@ LINKS = "links"
 """The virtual machine that adds delay to cables; it is no machine of the site."""
 LINKS_INIT = "usr/local/sbin/tricenter-links"
 READY = b"tricenter: links are ready"
-MEMORY_MB = 512
 LINKS_MEMORY_MB = 128
 READY_WITHIN = 180.0
 """Seconds within which every machine answers; virtual machines without KVM on a busy host took 30."""
@@ -156,41 +155,52 @@ class Machines:
 
     def _start(self, spec: Spec) -> None:
         folder = self.state.machine(spec.name)
-        if read_json(folder.spec) != {"digest": spec.digest}:
-            self._make(folder, spec)
+        fresh = read_json(folder.spec) != {"digest": spec.digest}
+        if fresh:
+            if folder.path.exists():
+                shutil.rmtree(folder.path)
+            folder.path.mkdir(parents=True)
         folder.console.unlink(missing_ok=True)
-        if not spec.virtual:
-            container.start(folder, spec.name, self.image)
-            return
-        links = spec.name == LINKS
-        vm.start(
-            folder,
-            spec.name,
-            self.image,
-            namespace=wiring.namespace(spec.name),
-            macs=spec.macs,
-            memory_mb=LINKS_MEMORY_MB if links else MEMORY_MB,
-            accelerator=vm.accelerator(self.state, self.image),
-            init=f"/{LINKS_INIT}" if links else "",
-        )
-
-    def _make(self, folder: MachineFolder, spec: Spec) -> None:
-        if folder.path.exists():
-            shutil.rmtree(folder.path)
-        folder.upper.mkdir(parents=True)
-        for path, file in spec.files.items():
-            target = folder.upper / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.touch(mode=0o600)
-            target.write_text(file.content)
-            target.chmod(file.mode)
-        _copy_folder_modes(self.image.rootfs, folder.upper)
         if spec.virtual:
-            vm.make_disk(folder)
-        write_json(folder.spec, {"digest": spec.digest})
+            self._start_virtual(folder, spec, fresh=fresh)
+            return
+        if fresh:
+            overlay.write(folder.upper, spec.files, self.image.rootfs)
+        container.start(folder, spec.name, self.image)
+
+    def _start_virtual(self, folder: MachineFolder, spec: Spec, *, fresh: bool) -> None:
+        namespace = wiring.namespace(spec.name)
+        accelerator = vm.accelerator(self.state, self.image)
+        serial = ["-serial", f"file:{folder.console}"]
+        if fresh and accelerator == "tcg" and spec.name != LINKS and warm.fits(self.site.machine(spec.name)):
+            kept = warm.get(self.image)
+            warm.copy_disk(kept, folder.disk)
+            disk = warm.identity(self.site.machine(spec.name), spec.files)
+            (folder.path / warm.IDENTITY_DISK).write_bytes(disk)
+            line = warm.command(self.image, folder.disk, folder.path, namespace, spec.macs)
+            vm.start(folder, spec.name, [*line, *serial, *warm.start_options(folder.path, kept)])
+            return
+        if fresh:
+            vm.make_disk(folder.disk, spec.files, self.image)
+        line = vm.command(
+            self.image,
+            folder.disk,
+            namespace=namespace,
+            macs=spec.macs,
+            memory_mb=LINKS_MEMORY_MB if spec.name == LINKS else vm.MEMORY_MB,
+            accelerator=accelerator,
+            words=f"tricenter.init=/{LINKS_INIT}" if spec.name == LINKS else "",
+        )
+        vm.start(folder, spec.name, [*line, *serial])
 
     def _wait(self, report: Callable[[str], None]) -> None:
-        waiting = {name: spec for name, spec in self.specs.items() if not self._answers(spec)}
+        """Wait until every machine answers; only then is a new one finished, else the next run makes it anew."""
+        waiting = {}
+        for name, spec in self.specs.items():
+            if self._answers(spec):
+                self._finished(spec)
+            else:
+                waiting[name] = spec
         until = time.monotonic() + READY_WITHIN
         while waiting and time.monotonic() < until:
             dead = [name for name in waiting if process.load(self.state.machine(name).process) is None]
@@ -199,11 +209,14 @@ class Machines:
             time.sleep(0.2)
             up = [name for name, spec in waiting.items() if self._answers(spec)]
             for name in up:
-                del waiting[name]
+                self._finished(waiting.pop(name))
             if up:
                 report(f"{', '.join(up)} up; {len(waiting)} to come")
         if waiting:
             raise MachineError(self._complaint(list(waiting), f"does not answer within {READY_WITHIN:.0f} s"))
+
+    def _finished(self, spec: Spec) -> None:
+        write_json(self.state.machine(spec.name).spec, {"digest": spec.digest})
 
     def _answers(self, spec: Spec) -> bool:
         if spec.management is None:
@@ -226,21 +239,9 @@ def stop(state: State, names: list[str]) -> None:
     process.kill([one for one in running if one])
     for name in names:
         cgroups.remove(name)
-        container.unmount(state.machine(name))
+        overlay.unmount(state.machine(name))
         container.remove_host_traces(name)
         network.delete(wiring.namespace(name))
-
-
-def _copy_folder_modes(image: Path, upper: Path) -> None:
-    """A folder of the upper layer hides the image's: give it the same mode and owner."""
-    for path in upper.rglob("*"):
-        original = image / path.relative_to(upper)
-        if path.is_dir() and original.is_dir():
-            facts = original.stat()
-            os.chown(path, facts.st_uid, facts.st_gid)
-            path.chmod(facts.st_mode & 0o7777)
-    facts = image.stat()
-    upper.chmod(facts.st_mode & 0o7777)
 
 
 def _same_namespace(pid: int, name: str) -> bool:

@@ -140,7 +140,7 @@ def _link_addresses(links: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str],
     return addresses
 
 
-def _machine(
+def _machine(  # noqa: PLR0917 -- no two are alike
     name: str,
     facts: Mapping[str, Any],
     switches: Mapping[str, str],

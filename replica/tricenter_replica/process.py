@@ -65,7 +65,7 @@ def spawn(
             cwd="/",
             env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", **environment},
             start_new_session=True,
-            preexec_fn=before,
+            preexec_fn=before,  # noqa: PLW1509 -- this process has no threads
         )
     process = Process(child.pid, int(_stat(child.pid)[STARTTIME]), BOOT_ID.read_text().strip())
     state.write_json(record, asdict(process))

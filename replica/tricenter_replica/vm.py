@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from . import cgroups, process
+from . import cgroups, overlay, process
+from .files import File
 from .image import Image
 from .network import NAMESPACES
 from .process import Process
@@ -18,51 +19,49 @@ from .state import MachineFolder, State, read_json, write_json
 
 DISK_SIZE = "4G"
 """Size of the machine's own disk; a sparse file."""
-KERNEL_WORDS = "console=ttyS0 quiet loglevel=4 panic=1 mitigations=off systemd.show_status=no"
+MEMORY_MB = 512
+WORDS = "console=ttyS0 quiet loglevel=4 panic=1 mitigations=off audit=0 systemd.show_status=no"
+"""Kernel command line of every virtual machine."""
 PROBE_SECONDS = 15.0
 """KVM boots in one; where it hangs (nested without support), this is the price, once per boot of the host."""
 
 
-def make_disk(folder: MachineFolder) -> None:
-    """Make the machine's own disk from its files."""
-    folder.work.mkdir(exist_ok=True)
-    source = folder.path / "disk"
-    source.mkdir()
-    folder.upper.rename(source / "upper")
+def make_disk(disk: Path, content: Mapping[str, File], image: Image) -> None:
+    """Make a machine's own disk: an upper layer with its files."""
+    source = disk.with_suffix(".d")
+    if source.exists():
+        shutil.rmtree(source)
+    overlay.write(source / "upper", content, image.rootfs)
     (source / "work").mkdir()
     options = ["-q", "-t", "ext4", "-m", "0", "-E", "lazy_itable_init=1,lazy_journal_init=1"]
-    folder.disk.unlink(missing_ok=True)
-    subprocess.run(["mke2fs", *options, "-d", str(source), str(folder.disk), DISK_SIZE], check=True)
+    disk.unlink(missing_ok=True)
+    subprocess.run(["mke2fs", *options, "-d", str(source), str(disk), DISK_SIZE], check=True, capture_output=True)
     shutil.rmtree(source)
 
 
-def start(
-    folder: MachineFolder,
-    name: str,
-    image: Image,
-    *,
-    namespace: str,
-    macs: Sequence[str],
-    memory_mb: int,
-    accelerator: str,
-    init: str = "",
-) -> Process:
-    """Boot the machine with one interface for each of `macs`, on tap0, tap1, … in `namespace`."""
-    words = f"{KERNEL_WORDS} tricenter.init={init}" if init else KERNEL_WORDS
-    disks = ((image.disk, "readonly=on,file.locking=off"), (folder.disk, "readonly=off"))
-    command = [
+def command(
+    image: Image, disk: Path, *, namespace: str, macs: Sequence[str], memory_mb: int, accelerator: str, words: str = ""
+) -> list[str]:
+    """Return the command of a machine with an interface for each of `macs`, on tap0, tap1, … in `namespace`."""
+    line = [
         *("nsenter", f"--net={NAMESPACES / namespace}"),
-        *_base(image, accelerator, memory_mb, words),
-        *("-name", f"tri-{name}", "-serial", f"file:{folder.console}"),
+        *_base(image, accelerator, memory_mb, f"{WORDS} {words}".strip()),
     ]
-    for index, (disk, options) in enumerate(disks):
-        command += ["-drive", f"file={disk},format=raw,if=none,id=disk{index},{options}"]
-        command += ["-device", f"virtio-blk-pci,drive=disk{index}"]
+    disks = ((image.disk, "readonly=on,file.locking=off"), (disk, "readonly=off"))
+    for index, (path, options) in enumerate(disks):
+        line += ["-drive", f"file={path},format=raw,if=none,id=disk{index},{options}"]
+        line += ["-device", f"virtio-blk-pci,drive=disk{index}"]
     for index, mac in enumerate(macs):
-        command += ["-netdev", f"tap,id=net{index},ifname=tap{index},script=no,downscript=no"]
-        command += ["-device", f"virtio-net-pci,netdev=net{index},mac={mac},romfile="]
+        line += ["-netdev", f"tap,id=net{index},ifname=tap{index},script=no,downscript=no"]
+        line += ["-device", f"virtio-net-pci,netdev=net{index},mac={mac},romfile="]
+    return line
+
+
+def start(folder: MachineFolder, name: str, line: Sequence[str]) -> Process:
+    """Start a machine with its console in a file."""
+    whole = [*line, "-name", f"tri-{name}"]
     log = folder.path / "qemu.log"
-    return process.spawn(command, record=folder.process, log=log, environment={}, before=cgroups.prepare(name))
+    return process.spawn(whole, record=folder.process, log=log, environment={}, before=cgroups.prepare(name))
 
 
 def accelerator(state: State, image: Image) -> str:
@@ -70,9 +69,9 @@ def accelerator(state: State, image: Image) -> str:
     if not Path("/dev/kvm").exists():
         return "tcg"
     record = state.path / "accelerator.json"
-    asked = {"boot": process.BOOT_ID.read_text().strip(), "image": image.key}
+    asked = {"boot": process.BOOT_ID.read_text().strip()}
     known = read_json(record)
-    if known and {key: known.get(key) for key in asked} == asked:
+    if known and known.get("boot") == asked["boot"]:
         return str(known["accelerator"])
     answer = "kvm" if _boots(image) else "tcg"
     write_json(record, {**asked, "accelerator": answer})
@@ -81,11 +80,9 @@ def accelerator(state: State, image: Image) -> str:
 
 def _boots(image: Image) -> bool:
     words = "console=ttyS0 panic=-1 tricenter.probe"
-    command = [*_base(image, "kvm", 128, words), "-no-reboot", "-serial", "stdio"]
+    line = [*_base(image, "kvm", 128, words), "-no-reboot", "-serial", "stdio"]
     try:
-        result = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=PROBE_SECONDS, check=False
-        )
+        result = subprocess.run(line, stdin=subprocess.DEVNULL, capture_output=True, timeout=PROBE_SECONDS, check=False)
     except subprocess.TimeoutExpired:
         return False
     return result.returncode == 0 and b"tricenter: booted" in result.stdout
