@@ -28,7 +28,15 @@ def gateway(pod_cidr: str) -> str:
 
 
 def _bridge(config: CniConfig) -> Object:
-    return {"type": "bridge", "bridge": config.bridge, "isGateway": True, "ipMasq": False, "hairpinMode": True}
+    return {
+        "type": "bridge",
+        "bridge": config.bridge,
+        "isGateway": True,
+        # a node that was registered anew may have another range than its bridge
+        "forceAddress": True,
+        "ipMasq": False,
+        "hairpinMode": True,
+    }
 
 
 def _ptp(_config: CniConfig) -> Object:
