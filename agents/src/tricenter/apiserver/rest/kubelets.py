@@ -1,6 +1,6 @@
 """log, exec, attach and port-forward: passed through to the kubelet of the pod's node.
 
-A log is an HTTP answer of the kubelet handed on in pieces. The others begin with an upgrade (WebSocket, RFC 6455);
+A log is an HTTP answer of the kubelet handed on in pieces. The others begin with an upgrade (WebSocket, RFC 6455, or SPDY);
 the request is repeated towards the kubelet and from then on bytes go both ways untouched, so the kubelet speaks the
 client's protocol (KEP-4006).
 """
@@ -110,7 +110,8 @@ class Kubelets:
 
     async def stream(self, call: Call) -> web.StreamResponse:
         """exec, attach or port-forward."""
-        if call.http.headers.get("Upgrade", "").lower() != "websocket":
+        # kubectl turns to SPDY where a runtime does not know the newest WebSocket protocol
+        if call.http.headers.get("Upgrade", "").lower() not in ("websocket", "spdy/3.1"):
             raise errors.BadRequest("Upgrade request required")
         _, place = await self._place(call)
         target = f"{_path(call, place)}?{urlencode(_parameters(call))}"

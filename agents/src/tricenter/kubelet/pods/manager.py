@@ -133,7 +133,7 @@ class Pods:
     def _patience(self, uid: str) -> float:
         """Seconds to wait after one more failure of the runtime."""
         self._failures[uid] = self._failures.get(uid, 0) + 1
-        return min(_RUNTIME_PATIENCE * 2 ** (self._failures[uid] - 1), _LONGEST_PATIENCE)
+        return min(_RUNTIME_PATIENCE * 2.0 ** (self._failures[uid] - 1), _LONGEST_PATIENCE)
 
     async def _terminate(self, uid: str, state: PodState) -> float | None:
         """End a pod and then confirm its end to the API; the deletion event brings the rest."""

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,17 @@ class StartError(Exception):
         self.retry_after = retry_after
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Order:
+    """A container to make."""
+
+    pod: Object
+    container: Object
+    attempt: int
+    addresses: tuple[str, ...]
+    volumes: dict[str, Path]
+
+
 class Starter:
     """Makes sandboxes and containers."""
 
@@ -67,7 +79,7 @@ class Starter:
     async def sandbox(self, pod: Object, attempt: int) -> None:
         """Make and start a sandbox. Raises CriError."""
         config = sandbox.config(pod, self._node.sandbox(), attempt)
-        Path(config.log_directory).mkdir(parents=True, exist_ok=True)
+        _make_folder(config.log_directory)
         try:
             await self._runtime.run_sandbox(config, _handler(pod))
         except CriError as error:
@@ -96,21 +108,15 @@ class Starter:
             image = await self._images.ensure(pod, container, parent)
         except ImageError as error:
             raise StartError(error.reason, str(error), retry_after=error.retry_after) from error
-        config = await self._config(pod, container, image, attempt, place, volumes)
+        order = _Order(pod=pod, container=container, attempt=attempt, addresses=place.addresses, volumes=volumes)
+        config = await self._config(order, image)
         identity = await self._create(pod, container, config, place, parent)
         await self._start(pod, container, identity)
         await self._post_start(pod, container, identity, place)
         return identity
 
-    async def _config(
-        self,
-        pod: Object,
-        container: Object,
-        image: cri.Image,
-        attempt: int,
-        place: SandboxRecord,
-        volumes: dict[str, Path],
-    ) -> cri.ContainerConfig:
+    async def _config(self, order: _Order, image: cri.Image) -> cri.ContainerConfig:
+        pod, container = order.pod, order.container
         services = self._node.services() or []
         links = pod["spec"].get("enableServiceLinks") is not False
         try:
@@ -119,31 +125,24 @@ class Starter:
                 container,
                 services=env.service_variables(services, spec.namespace(pod), links=links),
                 lookup=self._objects.lookup,
-                context=self._node.context(place.addresses),
+                context=self._node.context(order.addresses),
             )
             return container_config.config(
                 pod,
                 container,
                 image=image,
-                attempt=attempt,
+                attempt=order.attempt,
                 variables=variables,
-                mounts=self._mounts(pod, container, attempt, variables, volumes, place.addresses),
+                mounts=self._mounts(order, variables),
                 machine_memory=self._node.machine_memory,
             )
         except (env.EnvError, SecurityError, VolumeError, errors.ClientError, OSError) as error:
             self._record(pod, WARNING, "Failed", f"Error: {error}")
             raise StartError("CreateContainerConfigError", str(error), retry_after=5.0) from error
 
-    def _mounts(
-        self,
-        pod: Object,
-        container: Object,
-        attempt: int,
-        variables: dict[str, str],
-        volumes: dict[str, Path],
-        addresses: tuple[str, ...],
-    ) -> list[cri.Mount]:
-        uid, found = spec.uid(pod), []
+    def _mounts(self, order: _Order, variables: dict[str, str]) -> list[cri.Mount]:
+        container, volumes = order.container, order.volumes
+        uid, found = spec.uid(order.pod), []
         for entry in container.get("volumeMounts") or []:
             if entry["name"] not in volumes:
                 raise VolumeError(f'volume "{entry["name"]}" of a mount does not exist')
@@ -151,8 +150,8 @@ class Starter:
             found.append(container_config.mount(entry, str(source)))
         taken = {item.container_path.rstrip("/") for item in found}
         if ETC_HOSTS not in taken:
-            found.append(cri.Mount(container_path=ETC_HOSTS, host_path=str(self._hosts(pod, addresses))))
-        log = self._paths.termination_log(uid, container["name"], attempt)
+            found.append(cri.Mount(container_path=ETC_HOSTS, host_path=str(self._hosts(order.pod, order.addresses))))
+        log = self._paths.termination_log(uid, container["name"], order.attempt)
         log.parent.mkdir(parents=True, exist_ok=True)
         log.write_bytes(b"")
         log.chmod(0o666)
@@ -223,6 +222,10 @@ class Starter:
 def failed_at(state: PodState, name: str) -> None:
     """Note that a container failed before it ran."""
     state.failures[name] = time.time()
+
+
+def _make_folder(path: str) -> None:
+    Path(path).mkdir(parents=True, exist_ok=True)
 
 
 def _tail(path: Path, size: int) -> str:

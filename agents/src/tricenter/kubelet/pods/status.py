@@ -1,4 +1,4 @@
-"""The status of a pod: a pure function of its object, what runs and what the probes found (upstream's status package)."""
+"""The status of a pod: a pure function of its object, what runs and what the probes found."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -46,7 +46,7 @@ def generate(pod: Object, view: View) -> Object:
     init = [_container_status(pod, item, view, init=True) for item in spec.init_containers(pod)]
     main = [_container_status(pod, item, view, init=False) for item in spec.containers(pod)]
     addresses = view.host_addresses if spec.host_network(pod) and view.record.sandbox else view.record.addresses
-    current_phase = "Failed" if view.failure else phase(pod, view, init, main)
+    current_phase = "Failed" if view.failure else phase(pod, view, main)
     status: Object = {
         "phase": current_phase,
         "startTime": times.rfc3339(view.started),
@@ -69,7 +69,7 @@ def generate(pod: Object, view: View) -> Object:
     return status
 
 
-def phase(pod: Object, view: View, init: list[Object], main: list[Object]) -> str:
+def phase(pod: Object, view: View, main: list[Object]) -> str:
     """Pending, Running, Succeeded or Failed; what has ended does not come back."""
     old = (pod.get("status") or {}).get("phase")
     if old in ("Succeeded", "Failed") and not view.record.running:
@@ -80,18 +80,19 @@ def phase(pod: Object, view: View, init: list[Object], main: list[Object]) -> st
         return "Failed"
     if init_pending and not actions.initialized(pod, view.record):
         return "Failed" if view.terminated else "Pending"
-    states = [_state_of(item) for item in main]
-    if view.terminated and "running" not in states:
-        return "Succeeded" if all(state == "succeeded" for state in states) else "Failed"
+    return _main_phase([_state_of(item) for item in main], policy, terminated=view.terminated)
+
+
+def _main_phase(states: list[str], policy: str, *, terminated: bool) -> str:
+    """The phase of a pod whose init containers are done, from the states of its main containers."""
+    ended = "Succeeded" if all(state == "succeeded" for state in states) else "Failed"
+    if terminated and "running" not in states:
+        return ended
     if "waiting" in states:
         return "Pending"
-    if "running" in states:
+    if "running" in states or policy == "Always":
         return "Running"
-    if policy == "Always":
-        return "Running"
-    if all(state == "succeeded" for state in states):
-        return "Succeeded"
-    return "Failed" if policy == "Never" else "Running"
+    return ended if ended == "Succeeded" or policy == "Never" else "Running"
 
 
 def conditions(pod: Object, view: View, current_phase: str, init: list[Object], main: list[Object]) -> list[Object]:
@@ -111,7 +112,7 @@ def conditions(pod: Object, view: View, current_phase: str, init: list[Object], 
     uninitialized = "" if is_initialized else "ContainersNotInitialized"
     found = [
         _condition("PodReadyToStartContainers", has_network),
-        _condition("Initialized", is_initialized, uninitialized, _incomplete(pod, view.record) if uninitialized else ""),
+        _condition("Initialized", is_initialized, uninitialized, _incomplete(pod, view.record)),
         _condition("Ready", containers_ready and gates_open, why or ("" if gates_open else "ReadinessGatesNotReady"),
                    text or gate_text),
         _condition("ContainersReady", containers_ready, why, text),

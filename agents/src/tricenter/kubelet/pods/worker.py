@@ -161,8 +161,8 @@ class Worker:
 
     def _back_off(self, state: PodState, container: Object, key: tuple[str, str]) -> None:
         name = container["name"]
-        delay = f"{self._backoff.delay(key):.0f}s"
-        message = f"back-off {delay} restarting failed container={name} pod={spec.name(state.pod)}_{spec.namespace(state.pod)}"
+        pod = f"{spec.name(state.pod)}_{spec.namespace(state.pod)}"
+        message = f"back-off {self._backoff.delay(key):.0f}s restarting failed container={name} pod={pod}"
         state.waiting[name] = ("CrashLoopBackOff", message)
         self._record(state.pod, WARNING, "BackOff", f"Back-off restarting failed container {name}")
 

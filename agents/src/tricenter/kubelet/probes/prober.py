@@ -31,6 +31,16 @@ class _Probed:
     tasks: dict[Kind, asyncio.Task[None]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class _Target:
+    """What a probe asks."""
+
+    pod: Object
+    container: Object
+    record: ContainerRecord
+    address: str
+
+
 class Prober:
     """The verdicts of all probes by container id; containers without probes are started, ready and alive."""
 
@@ -94,18 +104,16 @@ class Prober:
         if "startup" not in probes:
             probed.started.set()
         self._probed[item.id] = probed
-        target = address or "127.0.0.1"
         for kind, probe in probes.items():
-            work = self._follow(pod, definition, item, probe, kind, target)
+            work = self._follow(_Target(pod, definition, item, address or "127.0.0.1"), probe, kind)
             probed.tasks[kind] = asyncio.create_task(work, name=f"{kind} {item.name}")
 
     def _end(self, container: str) -> None:
         for task in self._probed.pop(container).tasks.values():
             task.cancel()
 
-    async def _follow(
-        self, pod: Object, definition: Object, item: ContainerRecord, probe: Object, kind: Kind, address: str
-    ) -> None:
+    async def _follow(self, target: _Target, probe: Object, kind: Kind) -> None:
+        item = target.record
         probed, period = self._probed[item.id], probe.get("periodSeconds") or 10
         if kind != "startup":
             await probed.started.wait()
@@ -114,11 +122,11 @@ class Prober:
         if age > period:  # after a restart of the kubelet not all containers shall be asked at once
             await asyncio.sleep(random.uniform(0, period))  # noqa: S311
         while True:
-            good, words = await self._checks.check(probe, definition, item.id, address)
+            good, words = await self._checks.check(probe, target.container, item.id, target.address)
             verdict = probed.verdicts[kind]
             if not good:
                 title = kind.capitalize()
-                self._record(pod, WARNING, "Unhealthy", f"{title} probe failed: {words}")
+                self._record(target.pod, WARNING, "Unhealthy", f"{title} probe failed: {words}")
             if verdict.answer(good):
                 if kind == "startup" and good:
                     probed.started.set()

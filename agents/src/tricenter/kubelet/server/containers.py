@@ -81,11 +81,15 @@ class Logs:
             options = log_options(request)
         except ValueError as error:
             raise web.HTTPBadRequest(text=str(error)) from error
-        if not path.is_file():
-            raise web.HTTPNotFound(text=f"log {path} does not exist")
-        await response.prepare(request)
-        async for text in logs.read(path, options, lambda: self._ended(item.id)):
-            await response.write(text)
+        try:
+            async for text in logs.read(path, options, lambda: self._ended(item.id)):
+                if not response.prepared:
+                    await response.prepare(request)
+                await response.write(text)
+        except FileNotFoundError as error:
+            raise web.HTTPNotFound(text=f"log {path} does not exist") from error
+        if not response.prepared:
+            await response.prepare(request)
         await response.write_eof()
         return response
 

@@ -13,7 +13,7 @@ _OWN_HEADERS = {"host", "authorization"}
 
 
 async def proxy(request: web.Request, url: str) -> web.StreamResponse:
-    """Answer a request with what `url` (http://127.0.0.1:port/...) answers, and join both connections if it upgrades."""
+    """Hand a request on to `url` (http://127.0.0.1:port/...), and join both connections if that upgrades."""
     target = urlsplit(url)
     reader, writer = await asyncio.open_connection(target.hostname, target.port, limit=_HEAD_LIMIT)
     try:
@@ -21,8 +21,10 @@ async def proxy(request: web.Request, url: str) -> web.StreamResponse:
         answer = await reader.readuntil(b"\r\n\r\n")
         status = int(answer.split(b" ", 2)[1])
         if status != 101:
-            body = await reader.read(_CHUNK)
-            return web.Response(status=status, body=body)
+            # whoever waits for an upgrade reads the refusal to the end of the connection
+            response = web.Response(status=status, text=f"the runtime answered {answer.splitlines()[0].decode()}")
+            response.force_close()
+            return response
         await _join(request, answer, reader, writer)
         return _Taken()
     finally:
@@ -73,8 +75,9 @@ class _Pipe(asyncio.Protocol):
 async def _join(
     request: web.Request, answer: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> None:
+    # no isinstance: uvloop's TLS transport behaves like asyncio.Transport without being one
     client = request.transport
-    if not isinstance(client, asyncio.Transport):
+    if client is None:
         return
     pipe = _Pipe(client, writer)
     client.set_protocol(pipe)
@@ -98,8 +101,8 @@ async def _pump(reader: asyncio.StreamReader, client: asyncio.Transport, pipe: _
 class _Taken(web.StreamResponse):
     """The answer to a request whose connection was taken over: everything was said already."""
 
-    async def prepare(self, request: web.BaseRequest) -> None:
+    async def prepare(self, request: web.BaseRequest) -> None:  # noqa: ARG002 - the interface of aiohttp
         self._eof_sent = True
 
-    async def write_eof(self, data: bytes = b"") -> None:
+    async def write_eof(self, data: bytes = b"") -> None:  # noqa: ARG002 - the same
         return

@@ -61,7 +61,9 @@ class Volumes:
         kind = next((name for name in _PROJECTED if name in volume), None)
         if kind is None:
             raise VolumeError(f'volume "{volume["name"]}": no volume plugin matched {sorted(set(volume) - {"name"})}')
-        files = await projected.files(pod, volume, self._objects.lookup, self._objects.token, context)
+        objects = self._objects
+        sources = projected.Sources(lookup=objects.lookup, token=objects.token, context=context)
+        files = await projected.files(pod, volume, sources)
         target = self._paths.volume(spec.uid(pod), _PROJECTED[kind], volume["name"])
         target.mkdir(parents=True, exist_ok=True)
         # what may be secret stays in memory

@@ -1,6 +1,7 @@
 """The files of configMap, secret, downwardAPI and projected volumes (core/v1 Volume)."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from tricenter.kubelet.pods import fields
@@ -18,7 +19,16 @@ class VolumeError(Exception):
     """A volume cannot be set up; the pod waits and it is tried again."""
 
 
-async def files(pod: Object, volume: Object, lookup: Lookup, token: Token, context: fields.Context) -> dict[str, File]:
+@dataclass(frozen=True, kw_only=True)
+class Sources:
+    """Where the content of volumes comes from."""
+
+    lookup: Lookup
+    token: Token
+    context: fields.Context
+
+
+async def files(pod: Object, volume: Object, sources: Sources) -> dict[str, File]:
     """All files of one volume. Raises VolumeError or what the lookups raise."""
     if "projected" in volume:
         source = volume["projected"]
@@ -31,7 +41,7 @@ async def files(pod: Object, volume: Object, lookup: Lookup, token: Token, conte
     mode = source.get("defaultMode", DEFAULT_MODE)
     found: dict[str, File] = {}
     for kind, part in parts:
-        found |= await _part(pod, kind, part, mode, lookup, token, context)
+        found |= await _part(pod, kind, part, mode, sources)
     return found
 
 
@@ -40,21 +50,18 @@ def _renamed(item: Object) -> tuple[str, Object]:
     return kind, item[kind]
 
 
-async def _part(
-    pod: Object, kind: str, part: Object, mode: int, lookup: Lookup, token: Token, context: fields.Context
-) -> dict[str, File]:
+async def _part(pod: Object, kind: str, part: Object, mode: int, sources: Sources) -> dict[str, File]:
     if kind == "serviceAccountToken":
-        text = await token(pod, part.get("audience", ""), part.get("expirationSeconds") or TOKEN_SECONDS)
-        # only the container's user may read a token; without a group of its own everybody in the container can
+        text = await sources.token(pod, part.get("audience", ""), part.get("expirationSeconds") or TOKEN_SECONDS)
         return {part["path"]: File(text.encode(), mode)}
     if kind == "downwardAPI":
         return {
-            item["path"]: File(_downward(pod, item, context), item.get("mode", mode))
+            item["path"]: File(_downward(pod, item, sources.context), item.get("mode", mode))
             for item in part.get("items") or []
         }
     if kind not in ("configMap", "secret"):
         raise VolumeError(f"volume source {kind} is not supported")
-    data = await _data(pod, kind, part, lookup)
+    data = await _data(pod, kind, part, sources.lookup)
     return _selected(data, part, mode, kind)
 
 
