@@ -55,6 +55,8 @@ import zipfile
 from ansible.module_utils.basic import AnsibleModule
 
 WHEEL_STAMP = ".tricenter"
+# Folder with a file for each package of the wheel, touched when that package changes: what an agent restarts for.
+PACKAGE_STAMPS = ".tricenter.packages"
 RECORD = ".tricenter.files"
 
 SCRIPT = """#!{python}
@@ -126,13 +128,23 @@ class Environment:
             names = {info.filename for info in archive.infolist() if not info.is_dir()}
             # Recorded before the first write: an interrupted run leaves no file that the next one does not know.
             self.write_stamp(RECORD, "\n".join(sorted(before | names)))
-            for name in sorted(names):
-                replace(os.path.join(root, name), archive.read(name))
+            changed = [name for name in sorted(names) if replace(os.path.join(root, name), archive.read(name))]
             self.commands(archive, names)
-        for name in before - names:
+        removed = before - names
+        for name in removed:
             remove(os.path.join(root, name))
+        self.touch_packages({*changed, *removed})
         self.write_stamp(RECORD, "\n".join(sorted(names)))
         self.write_stamp(WHEEL_STAMP, checksum)
+
+    def touch_packages(self, changed: set[str]) -> None:
+        """Stamp every package below the top one that has a changed file; a file beside them stamps its own name."""
+        folder = os.path.join(self.path, PACKAGE_STAMPS)
+        os.makedirs(folder, exist_ok=True)
+        parts = (name.split("/") for name in changed if ".dist-info/" not in name)
+        for package in {part[1] for part in parts if len(part) > 1}:
+            with open(os.path.join(folder, package), "w", encoding="utf-8"):
+                pass
 
     def commands(self, archive: zipfile.ZipFile, names: set[str]) -> None:
         """The scripts that the wheel's entry points ask for."""
@@ -161,16 +173,17 @@ def canonical(pin: list[str]) -> tuple[str, str]:
     return name.lower().replace("_", "-").replace(".", "-"), version
 
 
-def replace(path: str, content: bytes) -> None:
-    """Write a file unless it has this content already; a reader sees the old one or the new one."""
+def replace(path: str, content: bytes) -> bool:
+    """Write a file unless it has this content already, and say so; a reader sees the old one or the new one."""
     if os.path.isfile(path):
         with open(path, "rb") as stream:
             if stream.read() == content:
-                return
+                return False
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path + ".new", "wb") as stream:
         stream.write(content)
     os.replace(path + ".new", path)
+    return True
 
 
 def remove(path: str) -> None:

@@ -219,9 +219,9 @@ def make_wheel(path: Path, files: dict[str, str]) -> bytes:
     return path.read_bytes()
 
 
-def test_of_a_wheel_only_what_differs_is_written(call: Call, tmp_path: Path) -> None:
-    site_packages = tmp_path / "venv/lib/python3.13/site-packages"
-    (site_packages / "idna-3.20.dist-info").mkdir(parents=True)
+def installer(call: Call, tmp_path: Path) -> Call:
+    """Installs a wheel of the given files (`a__b="text"` is a/b.py) into an environment below a folder."""
+    (tmp_path / "venv/lib/python3.13/site-packages/idna-3.20.dist-info").mkdir(parents=True)
     (tmp_path / "venv/bin").mkdir()
     common = {"path": str(tmp_path / "venv"), "requirements": "idna==3.20  # names\n"}
 
@@ -231,13 +231,31 @@ def test_of_a_wheel_only_what_differs_is_written(call: Call, tmp_path: Path) -> 
         sent = base64.b64encode(content).decode()
         return call(agents, **common, wheel_checksum=hashlib.sha256(content).hexdigest(), wheel_content=sent)
 
+    return install
+
+
+def test_of_a_wheel_only_what_differs_is_written(call: Call, tmp_path: Path) -> None:
+    site_packages = tmp_path / "venv/lib/python3.13/site-packages"
+    install = installer(call, tmp_path)
     assert install(x__cli="a", x__old="b")["updated"] == ["wheel"]
     os.utime(site_packages / "x/cli.py", (1, 1))
     assert install(x__cli="a", x__new="c")["updated"] == ["wheel"]
     assert (site_packages / "x/cli.py").stat().st_mtime == 1
     assert sorted(path.name for path in (site_packages / "x").iterdir()) == ["cli.py", "new.py"]
     assert os.access(tmp_path / "venv/bin/x-run", os.X_OK)
-    assert install(x__cli="a", x__new="c")["updated"] == []
+
+
+def test_a_package_is_stamped_when_it_changes(call: Call, tmp_path: Path) -> None:
+    install = installer(call, tmp_path)
+    stamps = tmp_path / "venv/.tricenter.packages"
+    install(x__one__a="1", x__two__a="1")
+    assert sorted(path.name for path in stamps.iterdir()) == ["one", "two"]
+    for path in stamps.iterdir():
+        os.utime(path, (1, 1))
+    install(x__one__a="1", x__two__a="2")
+    assert [path.name for path in stamps.iterdir() if path.stat().st_mtime > 1] == ["two"]
+    install(x__two__a="2")
+    assert (stamps / "one").stat().st_mtime > 1
 
 
 def test_the_source_decides_whether_a_wheel_is_built(tmp_path: Path) -> None:
