@@ -57,3 +57,20 @@ def double(value: bytes) -> float:
     """A fixed64 as a floating-point number."""
     number: float = struct.unpack("<d", value)[0]
     return number
+
+
+def encoded_varint(value: int) -> bytes:
+    """A number, of which the negative ones are written as 64-bit two's complement, in base 128."""
+    value &= (1 << 64) - 1
+    found = bytearray()
+    while value > 0x7F:
+        found.append(value & 0x7F | 0x80)
+        value >>= 7
+    found.append(value)
+    return bytes(found)
+
+
+def encoded(number: int, kind: int, payload: bytes) -> bytes:
+    """A field: its tag, the length where the wire type has one, and the payload."""
+    tag = encoded_varint(number << 3 | kind)
+    return tag + encoded_varint(len(payload)) + payload if kind == BYTES else tag + payload
