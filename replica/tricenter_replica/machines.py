@@ -46,6 +46,8 @@ class Spec:
     macs: tuple[str, ...]
     image: str
     management: str | None
+    volumes: tuple[str, ...] = ()
+    """Folders that are not on the overlay."""
 
     @property
     def digest(self) -> str:
@@ -118,6 +120,7 @@ class Machines:
             macs=tuple(interface.mac for interface in machine.interfaces),
             image=self.image.key,
             management=machine.management,
+            volumes=() if virtual else tuple(container.VOLUMES.values()),
         )
 
     def _links_spec(self) -> Spec:
