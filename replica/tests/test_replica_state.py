@@ -51,7 +51,7 @@ def test_a_process_is_known_by_pid_and_start_time(tmp_path: Path) -> None:
 def test_packages_come_from_the_roles_own_lists(tmp_path: Path) -> None:
     for role, text in {
         "bird": "__bird_packages: [bird2]",
-        "dns": "__dns_packages: [knot]\nother: 1",
+        "dns": "__dns_packages: [knot]\n__x_packages: '{{ a }}'\nother: 1",
         "none": "",
     }.items():
         (tmp_path / role / "vars").mkdir(parents=True)

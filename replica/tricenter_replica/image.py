@@ -72,13 +72,14 @@ class Image:
 
 
 def role_packages(roles: Iterable[Path]) -> set[str]:
-    """Return the packages in the lists `__<role>_packages` of the roles' vars."""
+    """Return the Debian packages that roles list: what ends in `_packages` and is written out as a list."""
     found: set[str] = set()
     for role in roles:
-        variables = role / "vars" / "main.yml"
-        if variables.is_file():
-            content = yaml.safe_load(variables.read_text()) or {}
-            found.update(content.get(f"__{role.name}_packages") or ())
+        for variables in (role / "vars/main.yml", role / "defaults/main.yml"):
+            content = (yaml.safe_load(variables.read_text()) if variables.is_file() else None) or {}
+            for name, value in content.items():
+                if name.endswith("_packages") and isinstance(value, list):
+                    found.update(value)
     return found
 
 
