@@ -35,6 +35,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "on(pattern): run once on every machine of the group or pattern")
     config.addinivalue_line("markers", "one_of(pattern): run on the first machine of the group or pattern")
     config.addinivalue_line("markers", "unit(*names): print these units' journal when the test fails")
+    # testinfra's paramiko backend reads no known_hosts and warns each time; ssh and Ansible do check the keys
+    config.addinivalue_line("filterwarnings", "ignore:Unknown ssh-:UserWarning")
     config.stash[SITE] = site_inventory.Site(Path(config.getoption("--inventory")))
 
 
@@ -79,10 +81,8 @@ def connect(site: site_inventory.Site) -> Callable[[str], Any]:
     def connect_to(name: str) -> Any:
         if name not in hosts:
             machine = site.machines[name]
-            key = machine.get("ansible_ssh_private_key_file", "")
-            known = Path(key).with_name("ssh_config") if key else None
-            options = f"ssh_identity_file={key}" + (f"&ssh_config={known}" if known and known.exists() else "")
-            hosts[name] = testinfra.get_host(f"paramiko://root@{machine['ansible_host']}?{options}")
+            settings = f"?ssh_config={site['tricenter_state_dir']}/ssh_config" if "ssh_config" in _ssh_args(machine) else ""
+            hosts[name] = testinfra.get_host(f"paramiko://root@{machine['ansible_host']}{settings}")
         return hosts[name]
 
     return connect_to
@@ -92,6 +92,11 @@ def connect(site: site_inventory.Site) -> Callable[[str], Any]:
 def host(machine: site_inventory.Machine, connect: Callable[[str], Any]) -> Any:
     """The machine that this case runs on."""
     return connect(machine.name)
+
+
+def _ssh_args(machine: site_inventory.Machine) -> str:
+    """What Ansible gives ssh for this machine: the replica's machines have a configuration file of their own."""
+    return str(machine.get("ansible_ssh_common_args", ""))
 
 
 class Kubectl:
@@ -122,7 +127,7 @@ class Kubectl:
 def kubectl(site: site_inventory.Site) -> Kubectl:
     """Real kubectl, the one of the golden image where there is one."""
     state = Path(site["tricenter_state_dir"])
-    bundled = state / "bin/kubectl"
+    bundled = state / "image/rootfs/usr/bin/kubectl"
     binary = str(bundled) if bundled.exists() else shutil.which("kubectl")
     assert binary, "kubectl is needed on the control host: install kubernetes-client"
     return Kubectl(binary, Path(os.environ.get("KUBECONFIG") or Path(site["tricenter_pki_dir"]) / "admin.kubeconfig"))

@@ -11,6 +11,7 @@ from typing import Any
 
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
+from ansible.plugins.loader import init_plugin_loader
 from ansible.template import Templar
 from ansible.vars.manager import VariableManager
 
@@ -45,7 +46,9 @@ class Site:
     """A whole inventory: machines by name and group, and the variables that all machines share."""
 
     def __init__(self, source: Path) -> None:
+        init_plugin_loader()
         loader = DataLoader()
+        loader.set_basedir(str(ROOT / "playbooks"))  # its group_vars count, as they do for a playbook
         self._inventory = InventoryManager(loader=loader, sources=[str(source)])
         self._variables = VariableManager(loader=loader, inventory=self._inventory)
         self._loader = loader
@@ -65,7 +68,7 @@ class Site:
         return next(iter(self.machines.values()))[variable]
 
     def _machine(self, host: Any) -> Machine:
-        raw = self._variables.get_vars(host=host)
+        raw = self._variables.get_vars(host=host) | {"playbook_dir": str(ROOT / "playbooks")}
         templar = Templar(loader=self._loader, variables=raw)
         own = {key: value for key, value in raw.items() if key.startswith(Site.PREFIXES)}
         return Machine(host.name, frozenset(g.name for g in host.get_groups()), templar.template(own))
