@@ -22,8 +22,9 @@ class EtcdConfig:
     key: Path | None = None
     """Key of the client certificate."""
 
-    timeout: float = 5.0
-    """Seconds after which one etcd request is given up."""
+    timeout: float = 2.5
+    """Seconds after which an etcd request is given up, all members that were tried counted together; a client is
+    to hear within three seconds that the store does not answer."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tricenter.apiserver.admission.chain import Plugin
+from tricenter.apiserver.admission.ingresses import DefaultIngressClass
 from tricenter.apiserver.admission.lifecycle import NamespaceLifecycle
 from tricenter.apiserver.admission.noderestriction import NodeRestriction
 from tricenter.apiserver.admission.pods import DefaultTolerationSeconds, Priority
@@ -19,4 +20,5 @@ def plugins(resources: Resources, fresh: Freshness) -> list[Plugin]:
         NodeRestriction(),
         Priority(resources),
         DefaultTolerationSeconds(),
+        DefaultIngressClass(resources),
     ]

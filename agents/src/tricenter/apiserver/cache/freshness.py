@@ -35,6 +35,10 @@ class Freshness:
 
     async def _after(self, running: asyncio.Task[int]) -> int:
         await asyncio.wait({running})
+        if not running.cancelled() and (failed := running.exception()):
+            # Trying again would make those who wait here wait twice as long for the same answer.
+            self._next = None
+            raise failed
         # From here on new readers must not join: the read begins now.
         self._running, self._next = asyncio.current_task(), None
         return await self.revision()

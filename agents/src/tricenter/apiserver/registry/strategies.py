@@ -9,11 +9,18 @@ from tricenter.apiserver.registry.namespaces import NamespaceStrategy
 from tricenter.apiserver.registry.pods import PodStrategy
 from tricenter.apiserver.registry.services import ServiceStrategy
 from tricenter.apiserver.registry.strategy import Strategy
-from tricenter.apiserver.registry.workloads import CertificateRequestStrategy, JobStrategy, ReturnsDeleted, SpecOnly
+from tricenter.apiserver.registry.workloads import (
+    CertificateRequestStrategy,
+    JobStrategy,
+    KeepsStatus,
+    ReturnsDeleted,
+    SpecOnly,
+)
 
 _OWN: dict[tuple[str, str], type[Strategy]] = {
     ("", "pods"): PodStrategy,
     ("", "namespaces"): NamespaceStrategy,
+    ("", "nodes"): KeepsStatus,
     ("", "persistentvolumes"): ReturnsDeleted,
     ("", "persistentvolumeclaims"): ReturnsDeleted,
     ("", "podtemplates"): ReturnsDeleted,
@@ -23,6 +30,7 @@ _OWN: dict[tuple[str, str], type[Strategy]] = {
     ("batch", "jobs"): JobStrategy,
     ("certificates.k8s.io", "certificatesigningrequests"): CertificateRequestStrategy,
     ("discovery.k8s.io", "endpointslices"): SpecOnly,
+    ("networking.k8s.io", "servicecidrs"): KeepsStatus,
 }
 
 

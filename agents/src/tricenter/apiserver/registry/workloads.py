@@ -12,6 +12,16 @@ class ReturnsDeleted(Strategy):
     returns_deleted = True
 
 
+class KeepsStatus(Strategy):
+    """Nodes and ServiceCIDRs: who creates one may say what state it is in (pkg/registry/core/node/strategy.go)."""
+
+    def prepare_create(self, obj: Object) -> None:
+        status = obj.get("status")
+        super().prepare_create(obj)
+        if status is not None:
+            obj["status"] = status
+
+
 class SpecOnly(Strategy):
     """EndpointSlices and the like: everything but metadata is what is wanted."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from tricenter.apimachinery import defaults, fielderrors, managedfields, schema, times, validation
+from tricenter.apimachinery import defaults, fielderrors, managedfields, times, validation
 from tricenter.apiserver import errors
 from tricenter.apiserver.admission.chain import CREATE, UPDATE, Admission, Attributes
 from tricenter.apiserver.registry import fieldcheck, metadata, strategies
@@ -36,7 +36,7 @@ class Changes:
         defaults.apply(kind, obj)
         attributes = Attributes(call, CREATE, obj, None)
         await self._admission.mutate(attributes)
-        _refuse(call, obj, schema.validate(kind, obj) or validation.validate_create(kind, obj))
+        _refuse(call, obj, validation.validate_create(kind, obj))
         await self._admission.validate(attributes)
         if managed:
             return _owned(call, {}, obj)
@@ -48,14 +48,17 @@ class Changes:
         strategy = strategies.of(kind)
         fieldcheck.check(call, new)
         metadata.keep(old, new, call.resource.target(old["metadata"]["name"]))
-        if call.info.subresource == "status":
+        subresource = call.info.subresource
+        if subresource == "status":
             strategy.prepare_status(old, new)
         else:
             strategy.prepare_update(old, new)
         defaults.apply(kind, new)
         attributes = Attributes(call, UPDATE, new, old)
         await self._admission.mutate(attributes)
-        _refuse(call, new, schema.validate(kind, new) or validation.validate_update(kind, old, new))
+        # A Scale is a short way to write the object itself, so the object's own rules hold.
+        rules = "" if subresource == "scale" else subresource
+        _refuse(call, new, validation.validate_update(kind, old, new, subresource=rules))
         await self._admission.validate(attributes)
         if managed:
             return _owned(call, old, new)

@@ -1,8 +1,8 @@
 """log, exec, attach and port-forward: passed through to the kubelet of the pod's node.
 
-A log is an HTTP answer of the kubelet handed on in pieces. The others begin with an upgrade (WebSocket, RFC 6455, or SPDY);
-the request is repeated towards the kubelet and from then on bytes go both ways untouched, so the kubelet speaks the
-client's protocol (KEP-4006).
+A log is an HTTP answer of the kubelet handed on in pieces. The others begin with an upgrade (WebSocket, RFC 6455,
+or SPDY); the request is repeated towards the kubelet and from then on bytes go both ways untouched, so the kubelet
+speaks the client's protocol (KEP-4006).
 """
 
 from __future__ import annotations

@@ -6,7 +6,9 @@ may have been executed is never sent twice: after a connection was lost in the m
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -33,7 +35,16 @@ _OPTIONS = (
     ("grpc.use_local_subchannel_pool", 1),
 )
 
-_NOT_SENT = ("failed to connect", "connection refused", "connections to all backends failing", "name resolution")
+_NOT_SENT = (
+    "failed to connect",
+    "connection refused",
+    "connections to all backends failing",
+    "name resolution",
+    "no leader",
+)
+"""What a refusal says that came before a write could be proposed."""
+
+_LEAST_SECONDS = 0.05
 
 
 class Member:
@@ -117,24 +128,27 @@ class Etcd:
     async def _call(
         self, method: Callable[[Member], Any], request: Any, *, again: Callable[[grpc.aio.AioRpcError], bool]
     ) -> Any:
-        last: grpc.aio.AioRpcError | None = None
-        for _ in self._members:
+        """The answer of the first member that gives one; all attempts together take no longer than the timeout."""
+        ends = time.monotonic() + self.timeout
+        why, unknown = "no member answers", False
+        for others in reversed(range(len(self._members))):
+            # What is left is halved while there is another member, so that one that hangs does not take all of it.
+            seconds = (ends - time.monotonic()) / (2 if others else 1)
             member = self.member
-            try:
-                return await method(member)(request, timeout=self.timeout)
-            except grpc.aio.AioRpcError as error:
-                if error.code() == grpc.StatusCode.OUT_OF_RANGE:
-                    raise errors.expired(error.details() or "required revision has been compacted") from error
-                if error.code() not in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
-                    raise errors.Internal(f"etcd: {error.details()}") from error
-                last = error
+            if not await _connected(member, seconds):
                 self._advance(member)
-                if not again(error):
+                continue
+            try:
+                return await method(member)(request, timeout=max(seconds, _LEAST_SECONDS))
+            except grpc.aio.AioRpcError as error:
+                why, unknown = _understood(error), not again(error)
+                self._advance(member)
+                if unknown:
                     break
-        assert last is not None  # noqa: S101  # there is at least one member
-        if last.code() == grpc.StatusCode.DEADLINE_EXCEEDED:
-            raise errors.Timeout("etcdserver: request timed out") from last
-        raise errors.Unavailable(f"etcd: {last.details()}") from last
+        if unknown:
+            # Whether it was done is not known, so a client must not be told to simply send it again.
+            raise errors.Timeout(f"etcdserver: request timed out: {why}")
+        raise errors.Unavailable(f"etcd: {why}", retry_after=1)
 
     def _advance(self, failed: Member) -> None:
         """Prefer the next member, unless another request has already moved on."""
@@ -152,6 +166,28 @@ class Etcd:
         except (TimeoutError, grpc.aio.AioRpcError):
             return
         self._current = 0
+
+
+async def _connected(member: Member, seconds: float) -> bool:
+    """Whether the member can be sent a request; a connection that is being made is waited for."""
+    channel = member.channel
+    ready, failed = grpc.ChannelConnectivity.READY, grpc.ChannelConnectivity.TRANSIENT_FAILURE
+    try:
+        async with asyncio.timeout(seconds):
+            while (state := channel.get_state(try_to_connect=True)) not in (ready, failed):
+                await channel.wait_for_state_change(state)
+    except TimeoutError:
+        return False
+    return state == ready
+
+
+def _understood(error: grpc.aio.AioRpcError) -> str:
+    """Why a member failed, where another may do better. Raises Expired, Internal for what no member will answer."""
+    if error.code() == grpc.StatusCode.OUT_OF_RANGE:
+        raise errors.expired(error.details() or "required revision has been compacted") from error
+    if error.code() not in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
+        raise errors.Internal(f"etcd: {error.details()}") from error
+    return error.details() or error.code().name
 
 
 def _was_not_sent(error: grpc.aio.AioRpcError) -> bool:

@@ -1,0 +1,88 @@
+"""Rules of single kinds: what of a new object is kept, what a subresource may change, default classes."""
+
+from typing import Any
+
+import pytest
+from apiserver_harness import Running
+
+NODES, PODS = "/api/v1/nodes", "/api/v1/namespaces/default/pods"
+INGRESSES = "/apis/networking.k8s.io/v1/namespaces/default/ingresses"
+CLASSES = "/apis/networking.k8s.io/v1/ingressclasses"
+STRATEGIC = "application/strategic-merge-patch+json"
+
+
+@pytest.fixture
+async def pod(server: Running) -> str:
+    """The path of a pod."""
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}}
+    await server.call("POST", "/api/v1/namespaces/default/serviceaccounts", account)
+    body = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "p"},
+        "spec": {"containers": [{"name": "c", "image": "i"}]},
+    }
+    code, _ = await server.call("POST", PODS, body)
+    assert code == 201
+    return f"{PODS}/p"
+
+
+async def test_a_new_node_brings_its_status(server: Running) -> None:
+    status = {"capacity": {"cpu": "2"}, "conditions": [{"type": "Ready", "status": "True"}]}
+    node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n"}, "status": status}
+    code, made = await server.call("POST", NODES, node)
+    assert code == 201
+    assert made["status"]["capacity"] == {"cpu": "2"}
+    made["status"]["capacity"] = {"cpu": "3"}
+    _, changed = await server.call("PUT", f"{NODES}/n", made)
+    assert changed["status"]["capacity"] == {"cpu": "2"}
+
+
+def ingress(name: str, **spec: Any) -> dict[str, Any]:
+    backend = {"service": {"name": "s", "port": {"number": 80}}}
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "Ingress",
+        "metadata": {"name": name},
+        "spec": {"defaultBackend": backend, **spec},
+    }
+
+
+def ingress_class(name: str) -> dict[str, Any]:
+    annotations = {"ingressclass.kubernetes.io/is-default-class": "true"}
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "IngressClass",
+        "metadata": {"name": name, "annotations": annotations},
+        "spec": {"controller": "example.com/c"},
+    }
+
+
+async def test_an_ingress_without_a_class_gets_the_default_one(server: Running) -> None:
+    _, none = await server.call("POST", INGRESSES, ingress("before"))
+    assert "ingressClassName" not in none["spec"]
+    await server.call("POST", CLASSES, ingress_class("one"))
+    await server.call("GET", CLASSES)
+    _, defaulted = await server.call("POST", INGRESSES, ingress("after"))
+    assert defaulted["spec"]["ingressClassName"] == "one"
+    _, own = await server.call("POST", INGRESSES, ingress("own", ingressClassName="other"))
+    assert own["spec"]["ingressClassName"] == "other"
+
+
+async def test_an_ephemeral_container_comes_through_its_subresource_only(server: Running, pod: str) -> None:
+    patch = {"spec": {"ephemeralContainers": [{"name": "e", "image": "i", "targetContainerName": "c"}]}}
+    code, _ = await server.call("PATCH", pod, patch, Content_Type=STRATEGIC)
+    assert code == 422
+    code, changed = await server.call("PATCH", f"{pod}/ephemeralcontainers", patch, Content_Type=STRATEGIC)
+    assert (code, changed["spec"]["ephemeralContainers"][0]["name"]) == (200, "e")
+
+
+async def test_resources_change_through_resize_only(server: Running, pod: str) -> None:
+    patch = {"spec": {"containers": [{"name": "c", "resources": {"requests": {"cpu": "10m"}}}]}}
+    code, _ = await server.call("PATCH", pod, patch, Content_Type=STRATEGIC)
+    assert code == 422
+    code, changed = await server.call("PATCH", f"{pod}/resize", patch, Content_Type=STRATEGIC)
+    assert code == 200, changed
+    image = {"spec": {"containers": [{"name": "c", "image": "j"}]}}
+    code, _ = await server.call("PATCH", f"{pod}/resize", image, Content_Type=STRATEGIC)
+    assert code == 422

@@ -1,0 +1,52 @@
+"""What clients hear while etcd does not answer: soon, and whether it makes sense to try again."""
+
+import signal
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from apiserver_harness import EtcdProcess, Running
+
+CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
+BODY = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x"}}
+BOUND = 3.0
+
+
+@pytest.fixture
+def frozen(etcd: EtcdProcess, server: Running) -> Iterator[Running]:
+    """A server whose etcd has connections but does not move."""
+    assert etcd.process is not None
+    etcd.process.send_signal(signal.SIGSTOP)
+    yield server
+    etcd.process.send_signal(signal.SIGCONT)
+
+
+async def timed(server: Running, method: str, path: str, body: Any = None) -> tuple[int, str | None, float]:
+    """Status code, Retry-After and seconds."""
+    began = time.monotonic()
+    async with server.session.request(method, server.base + path, json=body) as answer:
+        await answer.read()
+        return answer.status, answer.headers.get("Retry-After"), time.monotonic() - began
+
+
+@pytest.mark.parametrize(("method", "path", "body"), [("GET", CONFIG_MAPS, None), ("POST", CONFIG_MAPS, BODY)])
+async def test_without_etcd_the_answer_is_to_try_again(
+    etcd: EtcdProcess, server: Running, method: str, path: str, body: Any
+) -> None:
+    etcd.stop()
+    code, retry, seconds = await timed(server, method, path, body)
+    assert (code, retry) == (503, "1")
+    assert seconds < BOUND
+
+
+async def test_a_read_from_an_etcd_that_hangs_is_to_be_tried_again(frozen: Running) -> None:
+    code, retry, seconds = await timed(frozen, "GET", CONFIG_MAPS)
+    assert (code, retry) == (503, "1")
+    assert seconds < BOUND
+
+
+async def test_a_write_that_may_have_been_done_is_not_to_be_repeated_blindly(frozen: Running) -> None:
+    code, retry, seconds = await timed(frozen, "POST", CONFIG_MAPS, BODY)
+    assert (code, retry) == (504, None)
+    assert seconds < BOUND
