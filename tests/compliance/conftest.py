@@ -81,7 +81,8 @@ def connect(site: site_inventory.Site) -> Callable[[str], Any]:
     def connect_to(name: str) -> Any:
         if name not in hosts:
             machine = site.machines[name]
-            settings = f"?ssh_config={site['tricenter_state_dir']}/ssh_config" if "ssh_config" in _ssh_args(machine) else ""
+            through_replica = "ssh_config" in _ssh_args(machine)
+            settings = f"?ssh_config={site['tricenter_state_dir']}/ssh_config" if through_replica else ""
             hosts[name] = testinfra.get_host(f"paramiko://root@{machine['ansible_host']}{settings}")
         return hosts[name]
 

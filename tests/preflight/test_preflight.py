@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import inventory_under_test as given
-import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
 import plugin_loader
+import pytest
 
 addresses = plugin_loader.load("filter/preflight_addresses.py")
 layout = plugin_loader.load("filter/preflight_layout.py")

@@ -143,7 +143,8 @@ def test_a_unit_with_older_files_is_restarted(tmp_path: Path) -> None:
     config = tmp_path / "config"
     config.touch()
     assert unit.needed(STARTED, RUNNING, [str(config)], []) == ["restart"]
-    os.utime(config, (time.time() - 120, time.time() - 120))
+    before = unit.started_at(RUNNING) - 60
+    os.utime(config, (before, before))
     assert unit.needed(STARTED, RUNNING, [str(config)], []) == []
 
 

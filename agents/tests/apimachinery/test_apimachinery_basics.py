@@ -163,9 +163,10 @@ def test_broken_field_selectors_are_refused(text: str) -> None:
 def test_no_text_breaks_the_selector_parsers(text: str) -> None:
     for parser in (selectors.parse_labels, selectors.parse_fields):
         try:
-            parser(text)
+            selector = parser(text)
         except selectors.SelectorError:
             continue
+        assert selector.matches({}) in (True, False)
 
 
 def test_names() -> None:

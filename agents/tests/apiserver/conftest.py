@@ -15,13 +15,16 @@ from tricenter.apiserver import assembly, main
 from tricenter.apiserver.assembly import Parts
 from tricenter.apiserver.bootstrap import bootstrap
 
+REPLICA_PATH = Path(os.environ.get("TRICENTER_STATE", "/var/lib/tricenter")) / "image/rootfs/usr/bin"
+"""Where `tricenter up` leaves a machine's programs; etcd is one static binary."""
+
 
 @pytest.fixture
 def etcd(tmp_path: Path) -> Iterator[EtcdProcess]:
     """A running etcd; the test is skipped where there is no binary."""
-    binary = os.environ.get("TRICENTER_ETCD") or shutil.which("etcd")
+    binary = os.environ.get("TRICENTER_ETCD") or shutil.which("etcd") or shutil.which("etcd", path=REPLICA_PATH)
     if not binary:
-        pytest.skip("no etcd on PATH and TRICENTER_ETCD is not set")
+        pytest.skip("no etcd on PATH nor in the replica's image, and TRICENTER_ETCD is not set")
     process = EtcdProcess(binary, tmp_path / "etcd", free_port(), free_port())
     process.start()
     yield process

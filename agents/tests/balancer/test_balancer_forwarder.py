@@ -114,3 +114,4 @@ async def test_forgotten_address_is_taken_from_loopback(config: Config, machine:
     machine.loopback = "203.0.113.77"
     down = (str(config.announce_command), "down", "203.0.113.77", "nobody")
     await follow(config, Collection(), Collection(), until=lambda: down in machine.calls)
+    assert down in machine.calls

@@ -73,10 +73,14 @@ async def test_a_cluster_scoped_object_reports_to_default() -> None:
 
 
 async def test_an_api_that_refuses_does_not_hurt() -> None:
+    refused = []
+
     class Refusing(Api):
         async def create(self, res: object, obj: Any) -> Any:
+            refused.append(obj)
             raise errors.Forbidden({"message": "no"}, 403)
 
     recorder = Recorder(Refusing(), "kubelet", "n")
     recorder.event(POD, "Normal", "Pulled", "image")
     await recorder.close()
+    assert refused

@@ -34,9 +34,11 @@ def test_states_reach_the_service_manager(manager: socket.socket) -> None:
     assert [manager.recv(100) for _ in range(3)] == [b"READY=1", b"STATUS=serving 3 nodes", b"STOPPING=1"]
 
 
-def test_outside_systemd_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
+def test_outside_systemd_nothing_happens(manager: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NOTIFY_SOCKET")
     notify.ready()
+    with pytest.raises(BlockingIOError):
+        manager.recv(100)
 
 
 async def test_the_watchdog_is_fed_only_while_the_agent_is_well(

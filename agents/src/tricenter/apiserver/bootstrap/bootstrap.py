@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from tricenter.apimachinery import times
 from tricenter.apiserver.bootstrap import network, objects, policy
+from tricenter.apiserver.cache.mirror import Mirror
 from tricenter.apiserver.config import Config
 from tricenter.apiserver.resources import Resource, Resources
 from tricenter.apiserver.storage.store import Lost, Store
@@ -15,6 +16,9 @@ from tricenter.apiserver.storage.store import Lost, Store
 log = logging.getLogger(__name__)
 
 Object = dict[str, Any]
+
+_PATIENCE = 30.0
+"""Seconds for the caches to see the last write; longer is a broken watch, and a restart mends that."""
 
 
 class Parts(Protocol):
@@ -25,30 +29,41 @@ class Parts(Protocol):
     @property
     def store(self) -> Store: ...
     @property
+    def mirror(self) -> Mirror: ...
+    @property
     def resources(self) -> Resources: ...
 
 
 async def run(parts: Parts) -> None:
-    """Create what is missing, and bring what is ours up to date."""
+    """Create what is missing, and bring what is ours up to date; return when the caches show it.
+
+    Requests are authorised from the caches: a server that is ready before they hold the policy refuses what it allows.
+    """
+    written = 0
     for group, plural, obj in [*objects.all_objects(), *policy.all_objects(), *network.all_objects(parts.config)]:
-        await ensure(parts.store, parts.resources[group, plural], obj)
+        written = max(written, await ensure(parts.store, parts.resources[group, plural], obj))
+    await parts.mirror.wait(written, _PATIENCE)
 
 
-async def ensure(store: Store, resource: Resource, wanted: Object) -> None:
-    """One object: created when missing; a role that upstream would reconcile gets its rules back."""
+async def ensure(store: Store, resource: Resource, wanted: Object) -> int:
+    """One object: created when missing; a role that upstream would reconcile gets its rules back.
+
+    Returns the revision at which the object is there, 0 when the cache had it already.
+    """
     metadata = wanted["metadata"]
     entry = resource.objects.get(metadata.get("namespace", ""), metadata["name"])
     if entry is not None and not policy.differs(entry.load(), wanted):
-        return
+        return 0
     key = resource.key(metadata.get("namespace", ""), metadata["name"])
     now = {"uid": str(uuid.uuid4()), "creationTimestamp": times.now_rfc3339()}
     try:
-        await store.create(key, {**wanted, "metadata": {**metadata, **now}})
+        stored = await store.create(key, {**wanted, "metadata": {**metadata, **now}})
     except Lost:
 
         async def reconcile(present: Object) -> Object:
             return policy.reconciled(present, wanted) if policy.differs(present, wanted) else present
 
-        await store.update(key, None, reconcile)
-        return
+        kept = await store.update(key, None, reconcile)
+        return kept.revision if kept else 0
     log.info("created %s %s", resource.kind.plural, metadata["name"])
+    return stored.revision
