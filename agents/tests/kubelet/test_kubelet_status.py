@@ -9,7 +9,7 @@ from tricenter.kubelet.cri.records import ContainerRecord, PodRecord, SandboxRec
 from tricenter.kubelet.pods import status, statuses
 from tricenter.kubelet.pods.backoff import Backoff
 from tricenter.kubelet.pods.worker import surplus
-from tricenter.kubelet.probes import results
+from tricenter.kubelet.probes import prober, results
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -158,6 +158,13 @@ def test_verdicts_need_answers_in_a_row():
     assert not verdict.ok
     readiness = results.initial({"successThreshold": 2}, "readiness")
     assert [readiness.answer(True) for _ in range(3)] == [False, True, False]
+
+
+def test_a_restarted_kubelet_believes_what_was_found_before():
+    statuses_then = [{"name": "c", "containerID": "containerd://c1", "ready": True, "started": True}]
+    pod = a_pod(status={"containerStatuses": statuses_then})
+    assert prober.known_before(pod, "c1") == ["startup", "readiness"]
+    assert prober.known_before(pod, "c2") == []
 
 
 def test_two_containers_of_a_name_are_kept():

@@ -72,7 +72,8 @@ class Worker:
             if not moved or state.hurry.is_set():
                 break
         self._publish(state, await self._observe(state))
-        return retry
+        waits = [wait for wait in (retry, self._deadline(state)) if wait is not None]
+        return min(waits, default=None)
 
     async def stop(self, state: PodState) -> PodRecord:
         """End everything of a pod that is deleted; returns what is left: nothing that runs. Raises CriError."""
@@ -178,11 +179,15 @@ class Worker:
         finally:
             hurry.cancel()
 
-    def _check_deadline(self, state: PodState, record: PodRecord) -> None:
+    def _deadline(self, state: PodState) -> float | None:
+        """Seconds until the pod has to end; None for a pod that has no deadline or is past it."""
         seconds = state.pod["spec"].get("activeDeadlineSeconds")
-        if seconds is None or state.failure or actions.is_finished(state.pod, record):
-            return
-        if (times.now() - state.started).total_seconds() >= seconds:
+        if seconds is None or state.failure:
+            return None
+        return max(0.0, float(seconds) - (times.now() - state.started).total_seconds())
+
+    def _check_deadline(self, state: PodState, record: PodRecord) -> None:
+        if self._deadline(state) == 0 and not actions.is_finished(state.pod, record):
             state.failure = ("DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
             self._record(state.pod, WARNING, *state.failure)
 

@@ -100,9 +100,14 @@ class Prober:
     def _begin(self, pod: Object, definition: Object, item: ContainerRecord, address: str) -> None:
         probes = {kind: definition[FIELDS[kind]] for kind in KINDS if FIELDS[kind] in definition}
         verdicts = {kind: results.initial(probe, kind) for kind, probe in probes.items()}
+        # what was found before the kubelet was restarted holds until something else is found
+        for kind in known_before(pod, item.id):
+            if kind in verdicts:
+                verdicts[kind].ok = True
         probed = _Probed(uid=spec.uid(pod), verdicts=verdicts, started=asyncio.Event())
-        if "startup" not in probes:
+        if "startup" not in probes or verdicts["startup"].ok:
             probed.started.set()
+            probes.pop("startup", None)
         self._probed[item.id] = probed
         for kind, probe in probes.items():
             work = self._follow(_Target(pod, definition, item, address or "127.0.0.1"), probe, kind)
@@ -134,3 +139,13 @@ class Prober:
                 if kind == "startup" and good:
                     return
             await asyncio.sleep(period)
+
+
+def known_before(pod: Object, container: str) -> list[Kind]:
+    """The probes that this very container had passed according to the status that the API has."""
+    status = pod.get("status") or {}
+    for item in (*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])):
+        if str(item.get("containerID", "")).endswith(f"//{container}"):
+            passed: dict[Kind, bool] = {"startup": bool(item.get("started")), "readiness": bool(item.get("ready"))}
+            return [kind for kind, found in passed.items() if found]
+    return []
