@@ -1,9 +1,12 @@
 """The Node object."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cri_api.v1 import api_pb2 as cri
 
 from tricenter.kubelet.config import Config
-from tricenter.kubelet.node import machine, objects
+from tricenter.kubelet.node import housekeeping, machine, objects
 from tricenter.kubelet.probes import targets
 
 CONFIG = Config(
@@ -70,3 +73,23 @@ def test_targets_of_probes():
         "Accept": "*/*",
         "user-agent": "x",
     }
+
+
+def test_logs_that_grew_too_large(tmp_path: Path):
+    folder = tmp_path / "shop_web_u-1" / "c"
+    folder.mkdir(parents=True)
+    (folder / "0.log").write_bytes(b"x" * 10)
+    (folder / "1.log").write_bytes(b"x" * 11)
+    (folder / "1.log.20260101-000000").write_bytes(b"x" * 12)
+    found = housekeeping.large_logs(tmp_path, 10)
+    assert found == [housekeeping.LogFile(path=folder / "1.log", uid="u-1", container="c", attempt=1)]
+    assert housekeeping.rotated_name(folder / "1.log", NOW).name == "1.log.20260102-030405"
+    (folder / "1.log.20260102-030405").touch()
+    assert housekeeping.surplus_logs(folder / "1.log", 2) == [folder / "1.log.20260101-000000"]
+    assert housekeeping.surplus_logs(folder / "1.log", 3) == []
+
+
+def test_images_without_a_container_go_the_longest_unused_first():
+    images = [cri.Image(id=name, repo_tags=[f"{name}:1"]) for name in "abcd"] + [cri.Image(id="p", pinned=True)]
+    found = housekeeping.removable(images, {"a:1"}, {"b": 500.0, "c": 100.0, "d": 990.0}, 1000.0)
+    assert [image.id for image in found] == ["c", "b"]

@@ -105,3 +105,5 @@ class Config:
     """How many files of a container's log are kept."""
     image_gc_high_percent: int = 85
     """Unused images are removed when the disk is fuller than this."""
+    image_gc_low_percent: int = 80
+    """They are removed until the disk is less full than this."""

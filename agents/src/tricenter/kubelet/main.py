@@ -14,6 +14,7 @@ from tricenter.kubelet.cri.client import CriError, Runtime
 from tricenter.kubelet.cri.observer import Observer
 from tricenter.kubelet.node import machine as machines
 from tricenter.kubelet.node import objects as node_objects
+from tricenter.kubelet.node.housekeeping import Housekeeping
 from tricenter.kubelet.node.network import PodNetwork
 from tricenter.kubelet.node.registration import Registration
 from tricenter.kubelet.objects import Objects
@@ -90,6 +91,9 @@ class Kubelet:
         self._node_informer = self._informer(resources.NODES, f"metadata.name={config.node_name}")
         self._node = self._pod_node()
         self._statuses = Statuses(api)
+        self._record, self._objects = recorder(self._events), Objects(api)
+        self._images = Images(runtime, self._record, self._objects.lookup)
+        self._housekeeping = Housekeeping(config, runtime, self._images.used)
         self._pods, self._observer = self._assemble(runtime, http)
         self._static = (
             StaticPods(config.static_pod_path, config.node_name, self._pods.put, self._pods.drop)
@@ -112,6 +116,7 @@ class Kubelet:
             self._statuses.run(),
             self._serve(),
             self._keep_network(),
+            self._housekeeping.run(),
             notify.keep_alive(),
         ]
         informers = (self._pod_informer, self._service_informer, self._node_informer)
@@ -149,12 +154,12 @@ class Kubelet:
         return list(self._service_informer.store.values()) if self._service_informer.synced else None
 
     def _assemble(self, runtime: Runtime, http: aiohttp.ClientSession) -> tuple[Pods, Observer]:
-        record, paths, objects = recorder(self._events), Paths(self._config.root_dir), Objects(self._api)
+        record, paths, objects = self._record, Paths(self._config.root_dir), self._objects
         volumes, hooks = Volumes(paths, objects), Hooks(runtime, http)
         observer = Observer(runtime, self._changed, relist_seconds=self._config.relist_seconds)
         starter = Starter(
             runtime=runtime,
-            images=Images(runtime, record, objects.lookup),
+            images=self._images,
             volumes=volumes,
             objects=objects,
             hooks=hooks,

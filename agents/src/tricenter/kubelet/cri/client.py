@@ -187,6 +187,13 @@ class Runtime:
         """All images present."""
         return list((await _call(self._images.ListImages(cri.ListImagesRequest(), timeout=CALL_SECONDS))).images)
 
+    async def image_folder(self) -> str:
+        """Where the runtime keeps images; empty where it does not say."""
+        answer: cri.ImageFsInfoResponse = await _call(
+            self._images.ImageFsInfo(cri.ImageFsInfoRequest(), timeout=CALL_SECONDS)
+        )
+        return next((item.fs_id.mountpoint for item in answer.image_filesystems), "")
+
     async def remove_image(self, image: str) -> None:
         """Remove an image; may be repeated."""
         request = cri.RemoveImageRequest(image=cri.ImageSpec(image=image))

@@ -28,8 +28,8 @@ class PodState:
     """Reason and message where the node itself ended the pod."""
     terminated: bool = False
     """It was told to stop and nothing of it runs any more."""
-    seen_running: bool = False
-    """Whether its start was announced already (in metrics)."""
+    told_network: bool = False
+    """Whether the pod's user knows that the node has no network yet."""
     started: datetime = field(default_factory=times.now)
     """When the kubelet saw it first."""
     hurry: asyncio.Event = field(default_factory=asyncio.Event)

@@ -127,9 +127,12 @@ class Worker:
         self, state: PodState, record: PodRecord, step: actions.Actions
     ) -> tuple[bool, float | None]:
         if not spec.host_network(state.pod) and not self._node.network_ready():
-            self._record(state.pod, WARNING, "NetworkNotReady", "network is not ready: the node has no pod CIDR yet")
+            if not state.told_network:
+                state.told_network = True
+                self._record(state.pod, WARNING, "NetworkNotReady", "network is not ready: the node has no pod CIDR")
             return False, _NETWORK_PATIENCE
-        if self._node.services() is None:
+        # a pod of the API sees all Services; one of the machine does not wait for the API
+        if self._node.services() is None and not spec.is_static(state.pod):
             return False, _NETWORK_PATIENCE
         if step.stop_pod:
             await self._stopper.stop_pod(state, record)
