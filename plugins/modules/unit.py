@@ -74,6 +74,9 @@ PROPERTIES = (
     "StateChangeTimestampMonotonic",
 )
 
+# Unit files here stand before those of packages; see systemd.unit(5).
+ADMINISTRATOR = "/etc/systemd/system"
+
 RUNNING = ("active", "reloading", "activating")
 
 
@@ -96,6 +99,15 @@ def reloaded_at(properties: dict[str, str]) -> float:
 def wall_clock(microseconds: str | None) -> float:
     """A monotonic timestamp of systemd on the wall clock as it reads now."""
     return time.time() - time.clock_gettime(time.CLOCK_MONOTONIC) + int(microseconds or 0) / 1e6
+
+
+def overridden(name: str, properties: dict[str, str]) -> bool:
+    """True where the administrator's file takes the place of a package's and systemd has not read it yet.
+
+    NeedDaemonReload tells of changes to the file that was read, not of another one that now stands before it.
+    """
+    own = os.path.join(ADMINISTRATOR, name)
+    return os.path.exists(own) and properties.get("FragmentPath") != own
 
 
 def newest(paths: list[str]) -> float:
@@ -145,7 +157,7 @@ def main() -> None:
     missing = properties.get("LoadState") == "not-found"
     if missing and module.params["state"] == "stopped":
         module.exit_json(changed=False, actions=[])
-    if missing and not module.check_mode:
+    if (missing or overridden(name, properties)) and not module.check_mode:
         module.run_command(["systemctl", "daemon-reload"])
         properties = show(module, name)
     own = [properties.get("FragmentPath", ""), *properties.get("DropInPaths", "").split()]

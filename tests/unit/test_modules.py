@@ -148,6 +148,15 @@ def test_a_unit_with_older_files_is_restarted(tmp_path: Path) -> None:
     assert unit.needed(STARTED, RUNNING, [str(config)], []) == []
 
 
+def test_a_unit_file_that_stands_before_a_packages_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unit, "ADMINISTRATOR", str(tmp_path))
+    package = {"FragmentPath": "/usr/lib/systemd/system/x.service"}
+    assert not unit.overridden("x.service", package)
+    (tmp_path / "x.service").touch()
+    assert unit.overridden("x.service", package)
+    assert not unit.overridden("x.service", {"FragmentPath": str(tmp_path / "x.service")})
+
+
 LEAF = {"authority": "api", "organization": "", "usages": ["client"], "sans": []}
 PKI = {
     "authorities": ["api", "etcd"],
