@@ -94,6 +94,7 @@ class Kubelet:
         self._record, self._objects = recorder(self._events), Objects(api)
         self._images = Images(runtime, self._record, self._objects.lookup)
         self._housekeeping = Housekeeping(config, runtime, self._images.used)
+        self._prober = Prober(Checks(runtime, http), self._record, self._changed)
         self._pods, self._observer = self._assemble(runtime, http)
         self._static = (
             StaticPods(config.static_pod_path, config.node_name, self._pods.put, self._pods.drop)
@@ -131,7 +132,8 @@ class Kubelet:
         return found
 
     async def close(self) -> None:
-        """Say what is still to be said."""
+        """Ask nothing any more, and say what is still to be said."""
+        self._prober.close()
         if self._events is not None:
             await self._events.close()
 
@@ -171,7 +173,7 @@ class Kubelet:
             observer=observer,
             starter=starter,
             stopper=Stopper(runtime, hooks, record),
-            prober=Prober(Checks(runtime, http), record, self._changed),
+            prober=self._prober,
             statuses=self._statuses,
             node=self._node,
             record=record,

@@ -137,7 +137,13 @@ class Worker:
         if step.stop_pod:
             await self._stopper.stop_pod(state, record)
         self._publish(state, record)
-        await self._starter.sandbox(state.pod, step.attempt)
+        # volumes need nothing of the sandbox; what is missing is reported when a container wants them
+        volumes = asyncio.create_task(self._starter.volumes(state.pod, ()))
+        try:
+            await self._starter.sandbox(state.pod, step.attempt)
+        finally:
+            await asyncio.wait({volumes})
+            volumes.exception()
         return True, None
 
     async def _start(

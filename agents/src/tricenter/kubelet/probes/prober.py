@@ -92,6 +92,11 @@ class Prober:
         for container in [key for key, probed in self._probed.items() if probed.uid == uid]:
             self._end(container)
 
+    def close(self) -> None:
+        """End all probes: the kubelet ends."""
+        for container in list(self._probed):
+            self._end(container)
+
     def _ok(self, container: str, kind: Kind) -> bool:
         found = self._probed.get(container)
         verdict = found.verdicts.get(kind) if found else None
