@@ -52,7 +52,9 @@ def test_what_lies_on_the_machine(tmp_path: Path) -> None:
     start = tmp_path / "start.env"
     machine = Machine(unit="etcd.service", data_dir=tmp_path / "data", start_file=start)
     assert machine.holding() is Holding.NOTHING
-    (tmp_path / "data/member").mkdir(parents=True)
+    (tmp_path / "data/member/wal").mkdir(parents=True)
+    assert machine.holding() is Holding.NOTHING
+    (tmp_path / "data/member/wal/0000000000000000-0000000000000000.wal").touch()
     start.touch()
     assert machine.holding() is Holding.STARTING
     machine.settled()

@@ -26,8 +26,8 @@ class Machine:
         self._start_file = start_file
 
     def holding(self) -> Holding:
-        """What lies in the data directory."""
-        if not (self._data_dir / "member").exists():
+        """What lies in the data directory. Like etcd itself, take a write-ahead log for the sign of a member."""
+        if not any((self._data_dir / "member/wal").glob("*.wal")):
             return Holding.NOTHING
         return Holding.STARTING if self._start_file.exists() else Holding.DATA
 
