@@ -107,15 +107,16 @@ def _proportional(deployment: Object, active: list[Object]) -> Sizes:
     ordered = sorted(active, key=_age, reverse=change > 0)
     ordered.sort(key=size, reverse=True)
     sizes: Sizes = {}
-    spent = 0
+    left = change
     for item in ordered:
         share = _share(item, deployment, bound, change) if change else 0
-        share = min(share, change - spent) if change > 0 else max(share, change - spent)
-        sizes[_name(item)] = max(0, size(item) + share)
-        spent += share
-    if ordered:  # what rounding left over goes to the largest
-        first = _name(ordered[0])
-        sizes[first] = max(0, sizes[first] + change - spent)
+        share = max(-size(item), min(share, left) if change > 0 else max(share, left))
+        sizes[_name(item)] = size(item) + share
+        left -= share
+    for item in ordered:  # what rounding left over goes to the largest, as far as it has that many
+        share = max(-sizes[_name(item)], left)
+        sizes[_name(item)] += share
+        left -= share
     return sizes
 
 
