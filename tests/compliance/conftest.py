@@ -7,28 +7,13 @@ that it is about (``@pytest.mark.unit("tricenter-kubelet")``) is printed with it
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import subprocess
-import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
-import site_inventory
 import testinfra
 
-T = TypeVar("T")
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--inventory",
-        default=str(site_inventory.ROOT / "inventories/replica"),
-        help="the inventory of the site to test",
-    )
+import site_inventory
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -37,16 +22,12 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "unit(*names): print these units' journal when the test fails")
     # testinfra's paramiko backend reads no known_hosts and warns each time; ssh and Ansible do check the keys
     config.addinivalue_line("filterwarnings", "ignore:Unknown ssh-:UserWarning")
-    config.stash[SITE] = site_inventory.Site(Path(config.getoption("--inventory")))
-
-
-SITE = pytest.StashKey[site_inventory.Site]()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "machine" not in metafunc.fixturenames:
         return
-    site = metafunc.config.stash[SITE]
+    site = site_inventory.of(metafunc.config)
     for name, limit in (("on", None), ("one_of", 1)):
         marker = metafunc.definition.get_closest_marker(name)
         if marker:
@@ -65,12 +46,6 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         for unit in marker.args:
             result = host.run("journalctl --no-pager --output=short-iso --lines=30 --unit=%s", unit)
             report.sections.append((f"journal of {unit}", result.stdout))
-
-
-@pytest.fixture(scope="session")
-def site(request: pytest.FixtureRequest) -> site_inventory.Site:
-    """The inventory of the site under test."""
-    return request.config.stash[SITE]
 
 
 @pytest.fixture(scope="session")
@@ -98,53 +73,3 @@ def host(machine: site_inventory.Machine, connect: Callable[[str], Any]) -> Any:
 def _ssh_args(machine: site_inventory.Machine) -> str:
     """What Ansible gives ssh for this machine: the replica's machines have a configuration file of their own."""
     return str(machine.get("ansible_ssh_common_args", ""))
-
-
-class Kubectl:
-    """Real kubectl with the site's admin kubeconfig, run on the control host."""
-
-    def __init__(self, binary: str, kubeconfig: Path) -> None:
-        self._command = [binary, f"--kubeconfig={kubeconfig}"]
-
-    def __call__(self, *arguments: str, stdin: str | None = None, timeout: float = 120) -> str:
-        """Run kubectl; returns its output, fails the test with its error."""
-        done = subprocess.run(
-            [*self._command, *arguments], input=stdin, capture_output=True, text=True, timeout=timeout, check=False
-        )
-        if done.returncode:
-            pytest.fail(f"kubectl {' '.join(arguments)}\n{done.stdout}{done.stderr}")
-        return done.stdout
-
-    def json(self, *arguments: str) -> Any:
-        """Run kubectl with ``--output=json``; returns what it printed, decoded."""
-        return json.loads(self(*arguments, "--output=json"))
-
-    def apply(self, *objects: dict[str, Any]) -> None:
-        """Apply the objects."""
-        self("apply", "--filename=-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)}))
-
-
-@pytest.fixture(scope="session")
-def kubectl(site: site_inventory.Site) -> Kubectl:
-    """Real kubectl, the one of the golden image where there is one."""
-    state = Path(site["tricenter_state_dir"])
-    bundled = state / "image/rootfs/usr/bin/kubectl"
-    binary = str(bundled) if bundled.exists() else shutil.which("kubectl")
-    assert binary, "kubectl is needed on the control host: install kubernetes-client"
-    return Kubectl(binary, Path(os.environ.get("KUBECONFIG") or Path(site["tricenter_pki_dir"]) / "admin.kubeconfig"))
-
-
-@pytest.fixture(scope="session")
-def eventually() -> Callable[..., Any]:
-    """Ask until the answer is true; fails with the last answer after the given seconds."""
-
-    def ask(question: Callable[[], T], *, within: float, every: float = 0.5) -> T:
-        deadline = time.monotonic() + within
-        while True:
-            answer = question()
-            if answer or time.monotonic() > deadline:
-                assert answer, f"not true within {within} s: {answer!r}"
-                return answer
-            time.sleep(every)
-
-    return ask

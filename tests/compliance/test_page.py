@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 import pytest
+
 import site_inventory
 
 SHOP = site_inventory.ROOT / "examples/shop"

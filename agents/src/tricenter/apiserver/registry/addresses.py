@@ -60,6 +60,9 @@ def keep(old: Object, new: Object) -> None:
     elif before.get("type") != "ExternalName" and not after.get("clusterIP") and before.get("clusterIP"):
         after["clusterIP"] = before["clusterIP"]
         after["clusterIPs"] = before.get("clusterIPs") or [before["clusterIP"]]
+    elif after.get("clusterIP") != before.get("clusterIP") and after.get("clusterIPs") == before.get("clusterIPs"):
+        # A client that knows the singular form only means both (NormalizeClusterIPs).
+        after["clusterIPs"] = [after["clusterIP"]] if after.get("clusterIP") else []
 
 
 def key(address: str) -> str:

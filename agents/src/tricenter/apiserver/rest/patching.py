@@ -44,7 +44,7 @@ def parse(call: Call, body: bytes, media: str) -> Patch:
     raise unsupported()
 
 
-def parse_plain(call: Call, body: bytes, media: str) -> Patch:
+def parse_plain(body: bytes, media: str) -> Patch:
     """The patch of something that is not of the resource's kind (a Scale); strategic merges as merge does there."""
     document = bodies.parse_json(body)
     change: Callable[[Any, Any], Any]
@@ -59,7 +59,7 @@ def parse_plain(call: Call, body: bytes, media: str) -> Patch:
         try:
             patched = change(obj, document)
         except patches.PatchError as error:
-            raise errors.Invalid(str(error), call.target) from error
+            raise _rejected(error) from error
         if not isinstance(patched, dict):
             raise errors.BadRequest("the patched document is not an object")
         return patched
@@ -75,16 +75,18 @@ def unsupported() -> errors.UnsupportedMedia:
     )
 
 
+def _rejected(error: patches.PatchError) -> errors.Invalid:
+    """A patch that does not fit the object, as apimachinery's NewGenericServerResponse says it."""
+    cause = {"reason": "UnexpectedServerResponse", "message": str(error)}
+    return errors.Invalid("the server rejected our request due to an error in our request", causes=[cause])
+
+
 def _guarded(call: Call, patch: Callable[[dict[str, Any]], Any]) -> Patch:
     def apply(obj: dict[str, Any]) -> dict[str, Any]:
         try:
             patched = patch(obj)
-        except patches.PatchTestFailed as error:
-            raise errors.Invalid(str(error), call.target) from error
         except patches.PatchError as error:
-            raise errors.Invalid(
-                f"the server rejected our request due to an error in our request: {error}", call.target
-            ) from error
+            raise _rejected(error) from error
         return bodies.as_object(patched, call.resource)
 
     return apply

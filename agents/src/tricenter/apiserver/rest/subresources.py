@@ -75,7 +75,7 @@ class Subresources:
     async def patch_scale(self, call: Call) -> web.StreamResponse:
         """PATCH of a Scale."""
         raw = await bodies.read(call.http, self._config.max_body_bytes)
-        patch = patching.parse_plain(call, raw, bodies.media_type(call.http))
+        patch = patching.parse_plain(raw, bodies.media_type(call.http))
         return await self._scale(call, patch)
 
     async def _scale(self, call: Call, change: patching.Patch) -> web.StreamResponse:

@@ -15,7 +15,7 @@ from ansible.plugins.loader import init_plugin_loader
 from ansible.template import Templar
 from ansible.vars.manager import VariableManager
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 
 
 class Machine:
@@ -84,3 +84,13 @@ class Site:
         "tricenter_",
         "cni_",
     )
+
+
+def of(config: Any) -> Site:
+    """The site that pytest's ``--inventory`` names, read once."""
+    return _read(Path(config.getoption("--inventory")))
+
+
+@functools.cache
+def _read(source: Path) -> Site:
+    return Site(source)

@@ -1,0 +1,107 @@
+"""What tests of a live site share: its inventory, real kubectl, patience."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+import site_inventory
+
+T = TypeVar("T")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--inventory",
+        default=str(site_inventory.ROOT / "inventories/replica"),
+        help="the inventory of the site to test",
+    )
+
+
+@pytest.fixture(scope="session")
+def site(request: pytest.FixtureRequest) -> site_inventory.Site:
+    """The inventory of the site under test."""
+    return site_inventory.of(request.config)
+
+
+class Kubectl:
+    """Real kubectl with the site's admin kubeconfig, run on the control host."""
+
+    def __init__(self, binary: str, kubeconfig: Path) -> None:
+        self._command = [binary, f"--kubeconfig={kubeconfig}"]
+
+    def within(self, namespace: str) -> Kubectl:
+        """The same with a namespace that need not be named each time."""
+        other = copy.copy(self)
+        other._command = [*self._command, f"--namespace={namespace}"]
+        return other
+
+    def __call__(self, *arguments: str, stdin: str | None = None, timeout: float = 120) -> str:
+        """Run kubectl; returns its output, fails the test with its error."""
+        done = subprocess.run(
+            [*self._command, *arguments], input=stdin, capture_output=True, text=True, timeout=timeout, check=False
+        )
+        if done.returncode:
+            pytest.fail(f"kubectl {' '.join(arguments)}\n{done.stdout}{done.stderr}")
+        return done.stdout
+
+    def refused(self, *arguments: str, stdin: str | None = None, timeout: float = 120) -> str:
+        """Run kubectl, which must fail; returns what it says on standard error."""
+        done = subprocess.run(
+            [*self._command, *arguments], input=stdin, capture_output=True, text=True, timeout=timeout, check=False
+        )
+        assert done.returncode, f"kubectl {' '.join(arguments)} succeeded\n{done.stdout}"
+        return done.stderr
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start kubectl and leave it running; the caller ends it."""
+        return subprocess.Popen(
+            [*self._command, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def json(self, *arguments: str) -> Any:
+        """Run kubectl with ``--output=json``; returns what it printed, decoded."""
+        return json.loads(self(*arguments, "--output=json"))
+
+    def apply(self, *objects: dict[str, Any]) -> None:
+        """Apply the objects."""
+        self("apply", "--filename=-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)}))
+
+
+@pytest.fixture(scope="session")
+def kubectl(site: site_inventory.Site) -> Kubectl:
+    """Real kubectl, the one of the golden image where there is one."""
+    state = Path(site["tricenter_state_dir"])
+    bundled = state / "image/rootfs/usr/bin/kubectl"
+    binary = str(bundled) if bundled.exists() else shutil.which("kubectl")
+    assert binary, "kubectl is needed on the control host: install kubernetes-client"
+    return Kubectl(binary, Path(os.environ.get("KUBECONFIG") or Path(site["tricenter_pki_dir"]) / "admin.kubeconfig"))
+
+
+@pytest.fixture(scope="session")
+def eventually() -> Callable[..., Any]:
+    """Ask until the answer is true; fails with the last answer after the given seconds."""
+
+    def ask(question: Callable[[], T], *, within: float, every: float = 0.5) -> T:
+        deadline = time.monotonic() + within
+        while True:
+            answer = question()
+            if answer or time.monotonic() > deadline:
+                assert answer, f"not true within {within} s: {answer!r}"
+                return answer
+            time.sleep(every)
+
+    return ask

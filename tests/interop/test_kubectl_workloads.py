@@ -1,0 +1,99 @@
+"""kubectl by verb on workloads: roll-outs, scale, cascade of deletes, eviction."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+IMAGE = "busybox:1"
+READY = "--timeout=60s"
+
+
+@pytest.fixture(scope="module")
+def web(k: Any) -> str:
+    """A Deployment of two pods that has been rolled out."""
+    k("create", "deployment", "web", f"--image={IMAGE}", "--replicas=2", "--port=80", "--", "sleep", "3600")
+    quick = '{"spec": {"template": {"spec": {"terminationGracePeriodSeconds": 0}}}}'
+    k("patch", "deployment", "web", f"--patch={quick}")
+    k("rollout", "status", "deployment/web", READY)
+    return "deployment/web"
+
+
+def test_rollout_history_and_undo(k: Any, web: str) -> None:
+    k("set", "env", web, "STEP=2")
+    k("rollout", "status", web, READY)
+    k("annotate", web, "kubernetes.io/change-cause=second", "--overwrite")
+    assert len(k("rollout", "history", web).strip().splitlines()) >= 4
+    k("rollout", "undo", web)
+    k("rollout", "status", web, READY)
+    assert "STEP" not in str(k.json("get", web)["spec"]["template"]["spec"]["containers"][0].get("env", []))
+
+
+def test_rollout_pause_resume_restart(k: Any, web: str) -> None:
+    k("rollout", "pause", web)
+    k("set", "resources", web, "--requests=cpu=1m")
+    k("rollout", "resume", web)
+    k("rollout", "restart", web)
+    k("rollout", "status", web, READY)
+
+
+def test_set_image(k: Any, web: str) -> None:
+    said = k("set", "image", web, f"busybox={IMAGE}.none", "--dry-run=server")
+    assert "image updated" in said
+
+
+def test_scale(k: Any, web: str) -> None:
+    k("scale", web, "--replicas=3")
+    k("wait", web, "--for=jsonpath={.status.readyReplicas}=3", READY)
+    assert "expected replicas to be 5" in k.refused("scale", web, "--replicas=1", "--current-replicas=5").lower()
+    k("scale", web, "--replicas=1")
+    k("wait", web, "--for=jsonpath={.status.replicas}=1", READY)
+
+
+def test_autoscale_makes_an_autoscaler(k: Any, web: str) -> None:
+    k("autoscale", web, "--min=1", "--max=3", "--cpu-percent=80")
+    assert k.json("get", "hpa", "web")["spec"]["maxReplicas"] == 3
+    k("delete", "hpa", "web")
+
+
+def test_expose(k: Any, web: str, eventually: Any) -> None:
+    k("expose", web, "--port=80", "--target-port=8080", "--name=exposed")
+    assert k.json("get", "service", "exposed")["spec"]["selector"] == {"app": "web"}
+    eventually(lambda: "8080" in k("get", "endpointslices", "-l", "kubernetes.io/service-name=exposed"), within=10)
+    assert "Endpoints" in k("describe", "service", "exposed")
+
+
+def test_describe_and_events(k: Any, web: str) -> None:
+    assert "StrategyType" in k("describe", web)
+    assert "Events:" in k("describe", "pods", "-l", "app=web")
+    assert "ScalingReplicaSet" in k("events", "--for=deployment/web")
+    assert "ScalingReplicaSet" in k("get", "events", "--field-selector=involvedObject.kind=Deployment")
+
+
+@pytest.mark.parametrize(("cascade", "left"), [("background", False), ("foreground", False), ("orphan", True)])
+def test_delete_cascades(k: Any, cascade: str, left: bool, eventually: Any) -> None:
+    name = f"cascade-{cascade}"
+    k("create", "deployment", name, f"--image={IMAGE}", "--replicas=0")
+    eventually(lambda: k("get", "replicasets", "-l", f"app={name}", "-o", "name"), within=10)
+    k("delete", "deployment", name, f"--cascade={cascade}", "--timeout=20s")
+    if left:
+        owners = k.json("get", "replicasets", "-l", f"app={name}")["items"][0]["metadata"].get("ownerReferences")
+        assert not owners
+        k("delete", "replicasets", "-l", f"app={name}")
+    else:
+        eventually(lambda: not k("get", "replicasets", "-l", f"app={name}", "-o", "name"), within=15)
+
+
+def test_eviction_respects_a_budget_and_drain_moves_pods(k: Any, web: str) -> None:
+    k("scale", web, "--replicas=1")
+    k("wait", web, "--for=jsonpath={.status.readyReplicas}=1", READY)
+    pod = k.json("get", "pods", "-l", "app=web", "--field-selector=status.phase=Running")["items"][0]
+    node = pod["spec"]["nodeName"]
+    try:
+        k("drain", node, "--pod-selector=app=web", "--ignore-daemonsets", "--timeout=30s")
+        k("wait", web, "--for=jsonpath={.status.readyReplicas}=1", READY)
+        moved = k.json("get", "pods", "-l", "app=web", "--field-selector=status.phase=Running")["items"][0]
+        assert moved["spec"]["nodeName"] != node
+    finally:
+        k("uncordon", node)
