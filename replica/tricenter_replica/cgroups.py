@@ -8,7 +8,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-PARENT = "tricenter"
+from . import REPLICA
+
+PARENT = "tricenter" if REPLICA == "tri" else f"tricenter-{REPLICA}"
 SYSTEMD = Path("/run/systemd/system")
 """Exists where systemd owns the control groups: it then has to make ours (see `container`)."""
 GONE_WITHIN = 10.0

@@ -11,12 +11,9 @@ from pathlib import Path
 from pyroute2 import IPRoute, netns
 from pyroute2.netlink.exceptions import NetlinkError
 
-from .wiring import HOST, HOST_LINK, Pair, Port, Tap, Wiring
+from .wiring import HOST, HOST_LINK, PREFIX, Pair, Port, Tap, Wiring
 
 NAMESPACES = Path("/run/netns")
-PREFIX = "tri-"
-"""Namespaces with this prefix are ours."""
-
 logging.getLogger("pyroute2").setLevel(logging.ERROR)
 
 

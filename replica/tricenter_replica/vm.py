@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from . import cgroups, overlay, process
+from . import cgroups, overlay, process, wiring
 from .files import File
 from .image import Image
 from .network import NAMESPACES
@@ -59,7 +59,7 @@ def command(
 
 def start(folder: MachineFolder, name: str, line: Sequence[str]) -> Process:
     """Start a machine with its console in a file."""
-    whole = [*line, "-name", f"tri-{name}"]
+    whole = [*line, "-name", wiring.namespace(name)]
     log = folder.path / "qemu.log"
     return process.spawn(whole, record=folder.process, log=log, environment={}, before=cgroups.prepare(name))
 

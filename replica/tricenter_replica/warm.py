@@ -21,13 +21,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from . import network, vm
+from . import network, vm, wiring
 from .files import File
 from .image import Image
 from .plan import Machine
 from .wiring import Tap, Wiring
 
-NAMESPACE = "tri-warm"
+NAMESPACE = wiring.namespace("warm")
 INTERFACES = 2
 """Interfaces of the machine that is kept: management and rack."""
 MACS = tuple(f"02:00:00:00:00:0{index}" for index in range(INTERFACES))
@@ -132,6 +132,8 @@ def identity(machine: Machine, content: Mapping[str, File]) -> bytes:
         "hostname --file /etc/hostname",
         f"echo {os.urandom(32).hex()} > /dev/urandom",
         "networkctl reload",
+        # The journal lies in a folder of the machine's id.
+        "rm -r /var/log/journal/*; systemctl --no-block restart systemd-journald.service",
         "systemctl --no-block start ssh.service",
         "sync",
     ]

@@ -10,15 +10,18 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from . import REPLICA
 from .plan import MANAGEMENT, Cable, End, Machine, Site
 
 HOST = ""
 """The host's own namespace."""
-HOST_LINK = "tri-mgmt"
+PREFIX = f"{REPLICA}-"
+"""Namespaces with this prefix are ours."""
+HOST_LINK = f"{PREFIX}mgmt"
 """The host's end of the management network."""
-MANAGEMENT_NAMESPACE = "tri-mgmt"
+MANAGEMENT_NAMESPACE = f"{PREFIX}mgmt"
 MANAGEMENT_BRIDGE = "mgmt"
-LINKS_NAMESPACE = "tri-links"
+LINKS_NAMESPACE = f"{PREFIX}links"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +69,7 @@ class Wiring:
 
 def namespace(machine: str) -> str:
     """Return the network namespace of a machine."""
-    return f"tri-{machine}"
+    return f"{PREFIX}{machine}"
 
 
 def delayed(site: Site) -> tuple[Cable, ...]:

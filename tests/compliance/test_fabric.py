@@ -66,7 +66,7 @@ def test_two_directors_of_a_rack_share_the_public_address(site: Any, connect: An
     shared = [members for members in racks.values() if len(members) > 1]
     assert shared, "no rack has two directors"
     for members in shared:
-        tor = next(m for m in site.group("router") if m.name == members[0]["rack_peers"][0]["name"])
+        tor = next(m for m in site.group("router") if m.get("machine_address") == members[0]["rack_gateway"])
         route = json.loads(connect(tor.name).run("ip -json route show %s", site["site_ingress_vip"]).stdout)
         hops = {hop["gateway"] for hop in route[0].get("nexthops", route)}
         assert hops == {m["machine_address"] for m in members}
