@@ -62,15 +62,11 @@ class Kubectl:
         assert done.returncode, f"kubectl {' '.join(arguments)} succeeded\n{done.stdout}"
         return done.stderr
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start kubectl and leave it running; the caller ends it."""
-        return subprocess.Popen(
-            [*self._command, *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+    def start(self, *arguments: str, terminal: int | None = None) -> subprocess.Popen[str]:
+        """Start kubectl, on the given terminal or on pipes, and leave it running; the caller ends it."""
+        source, sink = (subprocess.PIPE, subprocess.PIPE) if terminal is None else (terminal, terminal)
+        command = [*self._command, *arguments]
+        return subprocess.Popen(command, stdin=source, stdout=sink, stderr=subprocess.STDOUT, text=True)
 
     def json(self, *arguments: str) -> Any:
         """Run kubectl with ``--output=json``; returns what it printed, decoded."""

@@ -241,7 +241,7 @@ def test_wait_for_a_value_and_for_the_end(k: Any) -> None:
 
 
 def test_watch_shows_changes(k: Any) -> None:
-    watching = k.start("get", "cm", "--watch", "-l", "watched=yes", "-o", "name", "--request-timeout=4s")
+    watching = k.start("get", "cm", "--watch", "-l", "watched=yes", "-o", "name", "--request-timeout=2s")
     k("create", "-f", "-", stdin=json.dumps({**CONFIG, "metadata": {"name": "seen", "labels": {"watched": "yes"}}}))
     out, _ = watching.communicate(timeout=20)
     assert "configmap/seen" in out
@@ -267,7 +267,7 @@ def test_cordon_and_taint(k: Any) -> None:
         k("cordon", node)
         assert "SchedulingDisabled" in k("get", "node", node)
         k("taint", "node", node, "interop=yes:PreferNoSchedule")
-        assert k.json("get", "node", node)["spec"]["taints"][-1]["key"] == "interop"
+        assert "interop" in {taint["key"] for taint in k.json("get", "node", node)["spec"]["taints"]}
     finally:
         k("taint", "node", node, "interop-")
         k("uncordon", node)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 import urllib.request
@@ -30,6 +31,17 @@ def test_exec_brings_output_and_exit_code_back(k: Any, pod: str) -> None:
 def test_exec_passes_input_on(k: Any, pod: str) -> None:
     text = "line\n" * 20_000
     assert k("exec", "-i", pod, "--", "cat", stdin=text, timeout=30) == text
+
+
+def test_exec_on_a_terminal(k: Any, pod: str) -> None:
+    ours, its = os.openpty()
+    shell = k.start("exec", "--stdin", "--tty", pod, "--", "sh", terminal=its)
+    os.close(its)
+    os.write(ours, b"tty; exit 7\n")
+    assert shell.wait(timeout=20) == 7
+    shown = os.read(ours, 65536)
+    os.close(ours)
+    assert b"/dev/pts/" in shown
 
 
 def test_exec_of_what_is_not_there(k: Any, pod: str) -> None:

@@ -85,7 +85,7 @@ def test_delete_cascades(k: Any, cascade: str, left: bool, eventually: Any) -> N
         eventually(lambda: not k("get", "replicasets", "-l", f"app={name}", "-o", "name"), within=15)
 
 
-def test_eviction_respects_a_budget_and_drain_moves_pods(k: Any, web: str) -> None:
+def test_drain_moves_pods(k: Any, web: str) -> None:
     k("scale", web, "--replicas=1")
     k("wait", web, "--for=jsonpath={.status.readyReplicas}=1", READY)
     pod = k.json("get", "pods", "-l", "app=web", "--field-selector=status.phase=Running")["items"][0]
