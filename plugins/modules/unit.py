@@ -56,8 +56,8 @@ actions:
   returned: always
 """
 
+import datetime as dt
 import os
-import time
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -69,9 +69,8 @@ PROPERTIES = (
     "NeedDaemonReload",
     "FragmentPath",
     "DropInPaths",
-    "ActiveEnterTimestampMonotonic",
-    "InactiveExitTimestampMonotonic",
-    "StateChangeTimestampMonotonic",
+    "InactiveExitTimestamp",
+    "StateChangeTimestamp",
 )
 
 # Unit files here stand before those of packages; see systemd.unit(5).
@@ -82,23 +81,32 @@ RUNNING = ("active", "reloading", "activating")
 
 def show(module: AnsibleModule, name: str) -> dict[str, str]:
     """The unit's properties."""
-    _, out, _ = module.run_command(["systemctl", "show", "--property", ",".join(PROPERTIES), name])
+    _, out, _ = module.run_command(
+        ["systemctl", "show", "--timestamp=us+utc", "--property", ",".join(PROPERTIES), name]
+    )
     return dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
 
 
 def started_at(properties: dict[str, str]) -> float:
-    """When the unit's present run began, on the wall clock as it reads now."""
-    return wall_clock(properties.get("InactiveExitTimestampMonotonic"))
+    """When the unit's present run began."""
+    return wall_clock(properties.get("InactiveExitTimestamp", ""))
 
 
 def reloaded_at(properties: dict[str, str]) -> float:
     """When the unit was last started or reloaded; a reload is a change of state and back."""
-    return wall_clock(properties.get("StateChangeTimestampMonotonic"))
+    return wall_clock(properties.get("StateChangeTimestamp", ""))
 
 
-def wall_clock(microseconds: str | None) -> float:
-    """A monotonic timestamp of systemd on the wall clock as it reads now."""
-    return time.time() - time.clock_gettime(time.CLOCK_MONOTONIC) + int(microseconds or 0) / 1e6
+def wall_clock(timestamp: str) -> float:
+    """A timestamp of systemd (Sun 2026-11-22 01:54:33.062831 UTC) in seconds, 0 where there is none.
+
+    The wall clock of that moment, as in a file's modification time: a clock that is set later moves neither.
+    """
+    fields = timestamp.split()
+    if len(fields) != 4:
+        return 0.0
+    moment = dt.datetime.strptime(f"{fields[1]} {fields[2]} +0000", "%Y-%m-%d %H:%M:%S.%f %z")
+    return moment.timestamp()
 
 
 def overridden(name: str, properties: dict[str, str]) -> bool:

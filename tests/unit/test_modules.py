@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import stat
-import time
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -120,7 +119,7 @@ RUNNING = {
     "UnitFileState": "enabled",
     "NeedDaemonReload": "no",
     # It began a minute ago.
-    "InactiveExitTimestampMonotonic": str(int((time.clock_gettime(time.CLOCK_MONOTONIC) - 60) * 1e6)),
+    "InactiveExitTimestamp": f"{datetime.now(UTC) - timedelta(seconds=60):%a %Y-%m-%d %H:%M:%S.%f} UTC",
 }
 
 
