@@ -179,7 +179,8 @@ def main() -> None:
 def run(module: AnsibleModule, name: str, action: str) -> None:
     """One call of systemctl; where it fails, the unit's last lines say why."""
     command = ["systemctl", action] + ([] if action == "daemon-reload" else [name])
-    code, _, err = module.run_command(command)
+    # Debian's hook for init scripts that a package also ships reloads systemd twice more; it decides nothing here.
+    code, _, err = module.run_command(command, environ_update={"SYSTEMCTL_SKIP_SYSV": "1"})
     if code != 0:
         _, journal, _ = module.run_command(["journalctl", "--no-pager", "--lines=20", "--output=cat", "--unit", name])
         module.fail_json(msg=f"systemctl {action} {name}: {err.strip()}", rc=code, journal=journal.splitlines())
