@@ -13,6 +13,7 @@ Prints one line a figure: name, value, unit, budget, ratio to the budget. Budget
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import subprocess
@@ -92,7 +93,9 @@ def replica_processes() -> Iterator[int]:
             except OSError:
                 continue
             children.setdefault(parent, []).append(int(entry.name))
-    waiting = [int(path.read_text().split()[0]) for path in STATE.glob("machines/*/pid")]
+    waiting = [int(json.loads(path.read_text())["pid"]) for path in STATE.glob("machines/*/process.json")]
+    if not waiting:
+        sys.exit("there are no machines: ./tricenter up makes them")
     while waiting:
         pid = waiting.pop()
         yield pid
