@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,26 +11,27 @@ from typing import Any
 
 import site_inventory
 
+RECAP = re.compile(r"^(\S+)\s+: ok=\d+\s+changed=(\d+)", re.MULTILINE)
+"""A line of Ansible's recap: the machine, and how many tasks changed it."""
 
-def play(site: Any, *arguments: str) -> dict[str, Any]:
-    """Run site.yml with the JSON callback; returns its statistics by host."""
+
+def play(site: Any) -> dict[str, int]:
+    """Run site.yml; returns how many tasks changed each machine."""
     ansible = Path(sys.executable).with_name("ansible-playbook")
-    environment = os.environ | {"ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json", "ANSIBLE_CALLBACKS_ENABLED": ""}
     done = subprocess.run(
-        [str(ansible), f"--inventory={site.source}", "playbooks/site.yml", *arguments],
+        [str(ansible), f"--inventory={site.source}", "playbooks/site.yml"],
         cwd=site_inventory.ROOT,
-        env=environment,
+        env=os.environ | {"ANSIBLE_NOCOLOR": "1"},
         capture_output=True,
         text=True,
         timeout=900,
         check=False,
     )
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
-    return json.loads(done.stdout[done.stdout.index("{") :])["stats"]
+    return {name: int(changed) for name, changed in RECAP.findall(done.stdout)}
 
 
 def test_a_second_run_changes_nothing(site: Any) -> None:
-    stats = play(site)
-    assert set(site.machines) <= set(stats)
-    changed = {host: counts["changed"] for host, counts in stats.items() if counts["changed"]}
-    assert not changed, f"changed on a second run: {changed}"
+    changes = play(site)
+    assert set(site.machines) <= set(changes)
+    assert not {name: count for name, count in changes.items() if count}

@@ -37,7 +37,14 @@ def pod(node: str) -> dict[str, Any]:
         "spec": {
             "nodeSelector": {"kubernetes.io/hostname": node},
             "terminationGracePeriodSeconds": 0,
-            "containers": [{"name": "echo", "image": "python:3.13", "command": ["python3", "-c", ECHO]}],
+            "containers": [
+                {
+                    "name": "echo",
+                    "image": "python:3.13",
+                    "command": ["python3", "-c", ECHO],
+                    "readinessProbe": {"tcpSocket": {"port": 8080}, "periodSeconds": 1},
+                }
+            ],
         },
     }
 
