@@ -24,6 +24,8 @@ class Call:
     resource: Resource
     form: Form
     warnings: list[str] = field(default_factory=list)
+    annotations: dict[str, str] = field(default_factory=dict)
+    """What the audit log's event of this request says besides: `annotate` adds to it."""
     rehearsal: bool = False
     """Set when the body, not the query, asks for a dry run."""
 
@@ -62,3 +64,7 @@ class Call:
         """Add a warning to the answer (RFC 7234 warn-code 299)."""
         if text not in self.warnings:
             self.warnings.append(text)
+
+    def annotate(self, key: str, value: str) -> None:
+        """Add an annotation to the request's audit event; the first value of a key stays (audit.AddAuditAnnotation)."""
+        self.annotations.setdefault(key, value)
