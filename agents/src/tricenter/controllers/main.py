@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import AsyncIterator
 
 from tricenter.client import Client
 from tricenter.client.events import Recorder
@@ -42,7 +40,7 @@ _log = logging.getLogger(__name__)
 
 async def run(config: Config, *, stop: asyncio.Event) -> None:
     """Take part in the election, and control while leading, until `stop` is set."""
-    async with Client(config.api) as api, _metrics(config):
+    async with Client(config.api) as api, metrics.serve_if(config.metrics_address, config.metrics_port):
         recorder = Recorder(api, "controllers", config.identity)
 
         async def lead() -> None:
@@ -65,12 +63,3 @@ async def control(context: Context) -> None:
         for controller in controllers:
             name = type(controller).__name__
             group.create_task(tasks.guard(controller.run(), name), name=name)
-
-
-@contextlib.asynccontextmanager
-async def _metrics(config: Config) -> AsyncIterator[None]:
-    if not config.metrics_port:
-        yield
-        return
-    async with metrics.serve(config.metrics_address, config.metrics_port):
-        yield

@@ -4,14 +4,15 @@ It stays while only this agent restarts, for Knot serves on; Knot's unit takes i
 """
 
 import asyncio
-import contextlib
 import errno
 import logging
 import socket
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
+
+from tricenter.runtime.netlink import accept
 
 _PATIENCE = 2
 """Questions without an answer until the address is taken away."""
@@ -38,15 +39,6 @@ def _set(address: str, *, present: bool) -> None:
         known = {message.get("local") for message in netlink.get_addr(family=socket.AF_INET, index=index)}
         if present == (address in known):
             return
-        with _accept(errno.EEXIST if present else errno.EADDRNOTAVAIL):
+        with accept(errno.EEXIST if present else errno.EADDRNOTAVAIL):
             netlink.addr("add" if present else "del", index=index, address=address, prefixlen=32)
         _log.log(logging.INFO if present else logging.ERROR, "address %s %s", address, "on" if present else "off")
-
-
-@contextlib.contextmanager
-def _accept(code: int) -> Iterator[None]:
-    try:
-        yield
-    except NetlinkError as error:
-        if error.code != code:
-            raise

@@ -5,15 +5,15 @@ address itself. Ours carry the label `lo:proxy`: others on loopback (anycast, th
 """
 
 import asyncio
-import contextlib
 import errno
 import ipaddress
 import logging
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from pyroute2 import IPRoute
-from pyroute2.netlink.exceptions import NetlinkError
+
+from tricenter.runtime.netlink import accept
 
 LABEL = "lo:proxy"
 
@@ -40,19 +40,10 @@ def _sync(addresses: set[str]) -> None:
             if message.get("label") == LABEL
         }
         for address in sorted(addresses - present):
-            with _accept(errno.EEXIST):  # another agent holds the address on loopback: that serves as well
+            with accept(errno.EEXIST):  # another agent holds the address on loopback: that serves as well
                 netlink.addr("add", index=index, address=address, prefixlen=32, label=LABEL)
                 _log.info("address %s put on loopback", address)
         for address in sorted(present - addresses):
-            with _accept(errno.EADDRNOTAVAIL):
+            with accept(errno.EADDRNOTAVAIL):
                 netlink.addr("del", index=index, address=address, prefixlen=32, label=LABEL)
                 _log.info("address %s taken from loopback", address)
-
-
-@contextlib.contextmanager
-def _accept(code: int) -> Iterator[None]:
-    try:
-        yield
-    except NetlinkError as error:
-        if error.code != code:
-            raise

@@ -11,10 +11,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from pyroute2.conntrack import Conntrack
-from pyroute2.netlink.exceptions import NetlinkError
 from pyroute2.netlink.nfnetlink.nfctsocket import NFCTAttrTuple
 
 from tricenter.proxy.state import UdpPort
+from tricenter.runtime.netlink import accept
 
 _UDP = 17
 
@@ -42,10 +42,6 @@ def _forget(ports: list[UdpPort], machine_address: str) -> None:
 
 
 def _delete(netlink: Any, original: Any) -> None:
-    try:
+    with accept(errno.ENOENT):  # it ended by itself meanwhile
         netlink.entry("del", tuple_orig=original)
-    except NetlinkError as error:
-        if error.code != errno.ENOENT:  # it ended by itself meanwhile
-            raise
-    else:
         _log.info("forgot the flow to %s:%s", original.daddr, original.dport)

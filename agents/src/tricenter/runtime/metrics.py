@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 
 from prometheus_client import REGISTRY, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from tricenter.runtime import plain_http
 
-__all__ = ["Counter", "Gauge", "Histogram", "serve"]
+__all__ = ["Counter", "Gauge", "Histogram", "serve", "serve_if"]
 
 _log = logging.getLogger(__name__)
 
@@ -31,3 +31,8 @@ async def serve(host: str, port: int) -> AsyncIterator[int]:
     async with plain_http.serve(host, port, page) as bound:
         _log.info("metrics are served at http://%s:%s/metrics", host, bound)
         yield bound
+
+
+def serve_if(host: str, port: int) -> AbstractAsyncContextManager[int | None]:
+    """As `serve`, for an agent whose configuration may say port 0: no metrics."""
+    return serve(host, port) if port else nullcontext()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator
 
 from tricenter.client import Client, Informer, resources
 from tricenter.client.events import Recorder
@@ -22,7 +20,7 @@ LEASE = "kube-scheduler"
 
 async def run(config: Config, *, stop: asyncio.Event) -> None:
     """Place pods until `stop` is set."""
-    async with Client(config.api) as api, _metrics(config):
+    async with Client(config.api) as api, metrics.serve_if(config.metrics_address, config.metrics_port):
         state, backlog = State(), Backlog()
         watching = Watching(state, backlog, config.scheduler_name)
         nodes = Informer(api, resources.NODES)
@@ -50,12 +48,3 @@ async def run(config: Config, *, stop: asyncio.Event) -> None:
         election = LeaderElection(api, LEASE, config.identity)
         await tasks.until(stop, *(informer.run() for informer in informers), election.run(lead), notify.keep_alive())
         await recorder.close()
-
-
-@contextlib.asynccontextmanager
-async def _metrics(config: Config) -> AsyncIterator[None]:
-    if not config.metrics_port:
-        yield
-        return
-    async with metrics.serve(config.metrics_address, config.metrics_port):
-        yield
