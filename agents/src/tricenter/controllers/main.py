@@ -8,6 +8,7 @@ import logging
 from tricenter.client import Client
 from tricenter.client.events import Recorder
 from tricenter.client.leader import LeaderElection
+from tricenter.controllers.clusterroles import ClusterRoleAggregation
 from tricenter.controllers.config import Config
 from tricenter.controllers.context import Context, Controller, Informers
 from tricenter.controllers.deployments import Deployments
@@ -33,6 +34,7 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     EndpointSlices,
     GarbageCollector,
     PodGC,
+    ClusterRoleAggregation,
 )
 
 _log = logging.getLogger(__name__)

@@ -35,15 +35,15 @@ class Authorizer:
     def decide(self, request: Request) -> Decision:
         """Whether the request is allowed."""
         if MASTERS in request.user.groups:
-            return Decision(True, "system:masters")
+            return Decision(True)
         if request.user.node:
             allowed, reason = self._nodes.allows(request)
             if allowed:
                 return Decision(True, reason)
-            if self.rbac.allows(request):
-                return Decision(True, "RBAC")
-            return Decision(False, reason)
-        return Decision(self.rbac.allows(request))
+            granted = self.rbac.reason(request)
+            return Decision(bool(granted), granted or reason)
+        granted = self.rbac.reason(request)
+        return Decision(bool(granted), granted)
 
     def require(self, request: Request) -> None:
         """Raises Forbidden, worded as upstream's."""

@@ -17,6 +17,16 @@ _GROUP = "rbac.authorization.k8s.io"
 Subject = tuple[str, str]
 
 
+@dataclass(frozen=True)
+class Grant:
+    """A role that a binding gives to a subject; the role's namespace is empty for a ClusterRole."""
+
+    namespace: str
+    name: str
+    why: str
+    """The binding as upstream describes it in the reason of a decision."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Request:
     """What somebody wants to do."""
@@ -100,7 +110,7 @@ class Index:
             "clusterroles", "clusterrolebindings", "roles", "rolebindings",
         )}  # fmt: skip
         self._roles: dict[tuple[str, str], tuple[Rule, ...]] = {}
-        self._bindings: dict[str, dict[Subject, list[tuple[str, str]]]] = {}
+        self._bindings: dict[str, dict[Subject, list[Grant]]] = {}
         for name in ("clusterroles", "roles"):
             self._caches[name].listeners.append(self._role_changed)
         for name in ("clusterrolebindings", "rolebindings"):
@@ -132,7 +142,11 @@ class Index:
                 self._roles[namespace, name] = rules
         return rules
 
-    def _bound(self, namespace: str) -> dict[Subject, list[tuple[str, str]]]:
+    def exists(self, namespace: str, name: str) -> bool:
+        """Whether there is such a Role, or ClusterRole (no namespace)."""
+        return self._caches["roles" if namespace else "clusterroles"].get(namespace, name) is not None
+
+    def _bound(self, namespace: str) -> dict[Subject, list[Grant]]:
         """Roles by subject, of one namespace or of the cluster (empty)."""
         found = self._bindings.get(namespace)
         if found is None:
@@ -143,25 +157,42 @@ class Index:
                 reference = binding.get("roleRef") or {}
                 where = namespace if reference.get("kind") == "Role" else ""
                 for subject in binding.get("subjects") or ():
-                    found.setdefault(_subject(subject, namespace), []).append((where, reference.get("name", "")))
+                    grant = Grant(where, reference.get("name", ""), _described(binding, reference, subject))
+                    found.setdefault(_subject(subject, namespace), []).append(grant)
             self._bindings[namespace] = found
         return found
 
-    def rules(self, user: User, namespace: str) -> Iterator[Rule]:
-        """All rules of a user at the cluster's scope and, if given, in a namespace."""
+    def grants(self, user: User, namespace: str) -> Iterator[Grant]:
+        """What is bound to a user at the cluster's scope and, if given, in a namespace."""
         subjects: list[Subject] = [("User", user.name), *(("Group", group) for group in user.groups)]
         for scope in ("", namespace) if namespace else ("",):
             bound = self._bound(scope)
             for subject in subjects:
-                for where, name in bound.get(subject, ()):
-                    yield from self.role(where, name)
+                yield from bound.get(subject, ())
 
-    def allows(self, request: Request) -> bool:
-        """Whether some rule allows the request."""
-        return any(rule.allows(request) for rule in self.rules(request.user, request.namespace))
+    def rules(self, user: User, namespace: str) -> Iterator[Rule]:
+        """All rules of a user at the cluster's scope and, if given, in a namespace."""
+        for grant in self.grants(user, namespace):
+            yield from self.role(grant.namespace, grant.name)
+
+    def reason(self, request: Request) -> str:
+        """Why the request is allowed; empty when no rule allows it."""
+        for grant in self.grants(request.user, request.namespace):
+            if any(rule.allows(request) for rule in self.role(grant.namespace, grant.name)):
+                return f"RBAC: allowed by {grant.why}"
+        return ""
 
 
 def _subject(subject: dict[str, Any], namespace: str) -> Subject:
     if subject.get("kind") == "ServiceAccount":
         return ("User", f"{SERVICE_ACCOUNT_PREFIX}{subject.get('namespace') or namespace}:{subject.get('name')}")
     return (subject.get("kind", ""), subject.get("name", ""))
+
+
+def _described(binding: dict[str, Any], reference: dict[str, Any], subject: dict[str, Any]) -> str:
+    metadata, whom = binding["metadata"], subject.get("name", "")
+    namespace = metadata.get("namespace", "")
+    what = f'RoleBinding "{metadata["name"]}/{namespace}"' if namespace else f'ClusterRoleBinding "{metadata["name"]}"'
+    if subject.get("kind") == "ServiceAccount":
+        whom = f"{whom}/{subject.get('namespace') or namespace}"
+    return f'{what} of {reference.get("kind")} "{reference.get("name")}" to {subject.get("kind")} "{whom}"'

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from tricenter.apiserver.auth import escalation
+from tricenter.apiserver.auth.rbac import Rule
 from tricenter.apiserver.bootstrap import roles
 
 Object = dict[str, Any]
@@ -22,7 +24,10 @@ def all_objects() -> Iterator[tuple[str, str, Object]]:
     """Group, plural and object."""
     for name, rules in roles.CLUSTER_ROLES.items():
         labels = _LABELS | roles.AGGREGATED.get(name, {})
-        yield _GROUP, "clusterroles", _object("ClusterRole", name, labels=labels, rules=_rules(rules))
+        # An aggregate has its rules from the start, so that it is of use before the controller has run once.
+        selectors = [{"matchLabels": roles.aggregation(name)}]
+        rest: Object = {"aggregationRule": {"clusterRoleSelectors": selectors}} if name in roles.AGGREGATES else {}
+        yield _GROUP, "clusterroles", _object("ClusterRole", name, labels=labels, rules=_rules(rules), **rest)
     for name, subjects in roles.CLUSTER_BINDINGS.items():
         role = {"apiGroup": _GROUP, "kind": "ClusterRole", "name": name}
         listed = [_subject(text) for text in subjects]
@@ -75,18 +80,33 @@ def differs(present: Object, wanted: Object) -> bool:
         return False
     if (present["metadata"].get("annotations") or {}).get(_AUTOUPDATE) == "false":
         return False
-    return bool(_missing(present, wanted))
+    return reconciled(present, wanted) != present
 
 
 def reconciled(present: Object, wanted: Object) -> Object:
-    """The object with what it lacked."""
-    return {**present, _list(wanted): [*(present.get(_list(wanted)) or ()), *_missing(present, wanted)]}
+    """The object with what it lacked (reconciliation/reconcile_{role,rolebindings}.go); what was added stays."""
+    new = {**present, "metadata": _labelled(present["metadata"], wanted["metadata"])}
+    if "roleRef" in wanted:
+        new["roleRef"] = wanted["roleRef"]
+        have = present.get("subjects") or []
+        return {**new, "subjects": [*have, *(item for item in wanted["subjects"] if item not in have)]}
+    if "aggregationRule" in wanted:
+        have = (present.get("aggregationRule") or {}).get("clusterRoleSelectors") or []
+        lacking = [item for item in wanted["aggregationRule"]["clusterRoleSelectors"] if item not in have]
+        new["aggregationRule"] = {"clusterRoleSelectors": [*have, *lacking]}
+        return new
+    have = present.get("rules") or []
+    return {**new, "rules": [*have, *_lacking(have, wanted["rules"])]}
 
 
-def _list(obj: Object) -> str:
-    return "rules" if "rules" in obj else "subjects"
+def _labelled(present: Object, wanted: Object) -> Object:
+    new = {**present}
+    for part in ("labels", "annotations"):
+        new[part] = {**wanted[part], **(present.get(part) or {})}
+    return new
 
 
-def _missing(present: Object, wanted: Object) -> list[Object]:
-    have = present.get(_list(wanted)) or []
-    return [item for item in wanted[_list(wanted)] if item not in have]
+def _lacking(have: list[Object], wanted: list[Object]) -> list[Object]:
+    """Rules that are neither there nor covered by those that are."""
+    held = [Rule.of(rule) for rule in have]
+    return [rule for rule in wanted if rule not in have and escalation.missing(held, [Rule.of(rule)])]

@@ -165,9 +165,21 @@ CLUSTER_ROLES: dict[str, str] = {
     """,
 }
 
+AGGREGATES = ("admin", "edit", "view")
+"""Roles that are put together of all those with the label `aggregate-to-ROLE`."""
+
+_AGGREGATE_TO = "rbac.authorization.k8s.io/aggregate-to-"
+
+
+def aggregation(name: str) -> dict[str, str]:
+    """The label that makes a role a part of the aggregate `name`."""
+    return {f"{_AGGREGATE_TO}{name}": "true"}
+
+
 AGGREGATED: dict[str, dict[str, str]] = {
-    f"system:aggregate-to-{name}": {f"rbac.authorization.k8s.io/aggregate-to-{name}": "true"}
-    for name in ("admin", "edit", "view")
+    **{f"system:aggregate-to-{name}": aggregation(name) for name in AGGREGATES},
+    "edit": aggregation("admin"),
+    "view": aggregation("edit"),
 }
 """Labels by which the aggregation of cluster roles finds these."""
 
