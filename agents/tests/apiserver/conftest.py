@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 from collections.abc import AsyncIterator, Iterator
@@ -49,12 +50,30 @@ def pki(tmp_path: Path) -> Path:
 async def parts(etcd: EtcdProcess, pki: Path) -> AsyncIterator[Parts]:
     """The parts of a server, with filled caches, that does not listen."""
     made = assembly.assemble(make_config(etcd, pki))
-    following = asyncio.create_task(made.mirror.run())
+    async with loops(made):
+        yield made
+
+
+@contextlib.asynccontextmanager
+async def loops(made: Parts) -> AsyncIterator[None]:
+    """What runs beside a server's requests."""
+    running = {asyncio.create_task(work) for work in (made.mirror.run(), made.extensions.run(), made.definitions.run())}
     await asyncio.wait_for(made.mirror.synced.wait(), START_SECONDS)
-    yield made
-    following.cancel()
-    await asyncio.wait({following})
+    yield
+    for task in running:
+        task.cancel()
+    await asyncio.wait(running)
     await made.etcd.close()
+
+
+@pytest.fixture
+async def second(etcd: EtcdProcess, pki: Path, server: Running) -> AsyncIterator[Running]:
+    """Another server over the same etcd."""
+    made = assembly.assemble(make_config(etcd, pki))
+    async with loops(made):
+        made.health.bootstrapped.set()
+        async with main.listening(made):
+            yield Running(made, server.session)
 
 
 @pytest.fixture

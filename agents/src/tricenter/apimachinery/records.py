@@ -1,6 +1,6 @@
 """The records that describe a served kind; `kinds` looks them up."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,7 +37,17 @@ class Kind:
     storage_prefix: str | None = None
     """Where objects live in etcd, with the final slash; None for kinds that are never stored (reviews)."""
     structural: Mapping[str, Any] | None = field(default=None, compare=False, repr=False, hash=False)
-    """`openAPIV3Schema` of a custom resource."""
+    """`openAPIV3Schema` of a custom resource; None for built-in kinds."""
+    columns: Sequence[Mapping[str, Any]] = field(default=(), compare=False, repr=False, hash=False)
+    """`additionalPrinterColumns` of a custom resource."""
+    selectable: tuple[str, ...] = ()
+    """JSON paths of the `selectableFields` of a custom resource, without the leading dot."""
+    scale: Mapping[str, str] | None = field(default=None, compare=False, repr=False, hash=False)
+    """Where the scale subresource of a custom resource finds its values."""
+    list_name: str = ""
+    """The kind of lists, where it is another than that of the objects with `List`."""
+    closing: bool = False
+    """A custom resource whose definition is being deleted: nothing new is made of it."""
 
     @property
     def api_version(self) -> str:
@@ -47,7 +57,7 @@ class Kind:
     @property
     def list_kind(self) -> str:
         """`PodList`."""
-        return f"{self.kind}List"
+        return self.list_name or f"{self.kind}List"
 
     @property
     def stored(self) -> bool:

@@ -18,6 +18,8 @@ from tricenter.apiserver.config import Config
 from tricenter.apiserver.discovery.documents import Documents
 from tricenter.apiserver.discovery.endpoints import Discovery
 from tricenter.apiserver.discovery.issuer import Issuer
+from tricenter.apiserver.extensions.controller import DefinitionController
+from tricenter.apiserver.extensions.serving import Extensions
 from tricenter.apiserver.health import Health
 from tricenter.apiserver.instruments import Instruments
 from tricenter.apiserver.registry.allocation import Allocation
@@ -48,6 +50,8 @@ class Parts:
     mirror: Mirror
     fresh: Freshness
     resources: Resources
+    extensions: Extensions
+    definitions: DefinitionController
     health: Health
     watching: Watching
     server: Server
@@ -61,6 +65,7 @@ def assemble(config: Config) -> Parts:
     resources = Resources(config.history_events)
     mirror = Mirror(etcd, resources.caches())
     fresh = Freshness(etcd, mirror)
+    extensions = Extensions(resources, mirror, fresh, history=config.history_events)
     health = Health(fresh, mirror)
     instruments = Instruments()
 
@@ -92,6 +97,7 @@ def assemble(config: Config) -> Parts:
         authenticator=authenticator,
         authorizer=authorizer,
         resources=resources,
+        extensions=extensions,
         router=router,
         endpoints=discovery.endpoints(),
         instruments=instruments,
@@ -103,6 +109,8 @@ def assemble(config: Config) -> Parts:
         mirror=mirror,
         fresh=fresh,
         resources=resources,
+        extensions=extensions,
+        definitions=DefinitionController(store, resources, mirror),
         health=health,
         watching=watching,
         server=server,

@@ -31,6 +31,8 @@ async def run(config: Config, *, stop: asyncio.Event) -> None:
             await tasks.until(
                 stop,
                 parts.mirror.run(),
+                parts.extensions.run(),
+                parts.definitions.run(),
                 others.run(),
                 _prefer_first(parts),
                 _begin(parts),
@@ -45,6 +47,7 @@ async def _begin(parts: Parts) -> None:
     """Announce readiness once the caches are filled and the bootstrap objects exist."""
     await parts.mirror.synced.wait()
     await bootstrap.run(parts)
+    await parts.extensions.settled()
     parts.health.bootstrapped.set()
     notify.ready()
     notify.status(f"serving {sum(len(cache.entries) for cache in parts.resources.caches())} objects")

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from tricenter.apimachinery import kinds
 from tricenter.apiserver.cache import selectable
 from tricenter.apiserver.cache.resource import ResourceCache
 from tricenter.apiserver.errors import Target
+
+Path = tuple[str, str, str]
+"""Group, version and plural."""
+
+CRDS = ("apiextensions.k8s.io", "customresourcedefinitions")
 
 
 @dataclass(frozen=True)
@@ -40,10 +45,14 @@ class Resource:
 
 
 class Resources:
-    """All served resources; grows when custom resources are defined."""
+    """All served resources; changes when custom resources are defined."""
 
     def __init__(self, history: int) -> None:
-        self._served: dict[tuple[str, str, str], Resource] = {}
+        self.generation = 0
+        """Counts changes of what is served, for documents that are made of it."""
+        self._built_in: dict[Path, Resource] = {}
+        self._custom: dict[str, dict[Path, Resource]] = {}
+        self._served: Mapping[Path, Resource] = self._built_in
         self._stored: dict[str, tuple[kinds.Kind, ResourceCache]] = {}
         for kind in kinds.BUILTIN:
             self._add(kind, history)
@@ -58,7 +67,47 @@ class Resources:
                 stored = (kind, ResourceCache(kind.storage_prefix, extract, history=history))
                 self._stored[kind.storage_prefix] = stored
             resource = Resource(kind, *stored)
-        self._served[kind.group, kind.version, kind.plural] = resource
+        self._built_in[kind.group, kind.version, kind.plural] = resource
+
+    # --- custom resources ---
+
+    def built_in(self, kind: kinds.Kind) -> bool:
+        """Whether the group and plural of a kind, or its place in etcd, belong to a built-in one."""
+        taken = {(group, plural) for group, _, plural in self._built_in}
+        return (kind.group, kind.plural) in taken or kind.storage_prefix in self._built_in_prefixes()
+
+    def _built_in_prefixes(self) -> set[str | None]:
+        return {resource.kind.storage_prefix for resource in self._built_in.values()}
+
+    def define(self, name: str, served: Iterable[kinds.Kind], storage: kinds.Kind, cache: ResourceCache) -> None:
+        """Serve the kinds of a definition from now on, in the place of what it defined before."""
+        self._custom[name] = {
+            (kind.group, kind.version, kind.plural): Resource(kind, storage, cache) for kind in served
+        }
+        self._stored[cache.prefix] = (storage, cache)
+        self._merge()
+
+    def forget(self, name: str) -> None:
+        """Serve the kinds of a definition no longer."""
+        for resource in self._custom.pop(name, {}).values():
+            self._stored.pop(resource.objects.prefix, None)
+        self._merge()
+
+    def _merge(self) -> None:
+        custom = {path: item for found in self._custom.values() for path, item in found.items()}
+        self._served = {**custom, **self._built_in}
+        self.generation += 1
+
+    def custom(self) -> list[kinds.Kind]:
+        """Kinds of custom resources, by group and plural."""
+        found = (item.kind for resources in self._custom.values() for item in resources.values())
+        return sorted(found, key=lambda kind: (kind.group, kind.plural, kind.version))
+
+    def cache(self, prefix: str) -> ResourceCache:
+        """The cache of a place in etcd; it must exist."""
+        return self._stored[prefix][1]
+
+    # --- all resources ---
 
     def find(self, group: str, version: str, plural: str) -> Resource | None:
         """The resource served at a path, or None."""

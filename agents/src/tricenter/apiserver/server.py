@@ -17,6 +17,7 @@ from tricenter.apiserver import errors, negotiation, requestinfo
 from tricenter.apiserver.auth.authenticate import Authenticator, impersonated
 from tricenter.apiserver.auth.authorize import Authorizer, of_info
 from tricenter.apiserver.auth.user import User
+from tricenter.apiserver.extensions.serving import Extensions
 from tricenter.apiserver.instruments import Instruments
 from tricenter.apiserver.requestinfo import RequestInfo
 from tricenter.apiserver.resources import Resources
@@ -44,6 +45,7 @@ class Server:
         authenticator: Authenticator,
         authorizer: Authorizer,
         resources: Resources,
+        extensions: Extensions,
         router: Router,
         endpoints: Mapping[str, Endpoint],
         instruments: Instruments,
@@ -51,6 +53,7 @@ class Server:
         self._authenticator = authenticator
         self._authorizer = authorizer
         self._resources = resources
+        self._extensions = extensions
         self._router = router
         self._endpoints = endpoints
         self._instruments = instruments
@@ -98,7 +101,8 @@ class Server:
             path = path.rpartition("/")[0]
 
     async def _resource(self, http: web.BaseRequest, info: RequestInfo, user: User) -> web.StreamResponse:
-        resource = self._resources.find(info.group, info.version, info.resource)
+        path = (info.group, info.version, info.resource)
+        resource = self._resources.find(*path) or await self._extensions.find(*path)
         if resource is None:
             raise errors.unknown_path()
         if info.namespace and not resource.kind.namespaced and info.resource != "namespaces":

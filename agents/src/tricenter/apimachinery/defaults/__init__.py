@@ -6,9 +6,10 @@ Call it on pruned objects whose types are right (`schema.prune`, `schema.validat
 from collections.abc import Callable
 from typing import Any
 
-from tricenter.apimachinery.defaults import network, pods, policies, storage, structural, workloads
+from tricenter.apimachinery.defaults import network, pods, policies, storage, workloads
 from tricenter.apimachinery.defaults.workloads import job_selector
 from tricenter.apimachinery.records import Kind
+from tricenter.apimachinery.structural import defaulting
 
 __all__ = ["apply", "job_selector"]
 
@@ -60,6 +61,6 @@ _BY_KIND: dict[tuple[str, str], Callable[[dict[str, Any]], None]] = {
 def apply(kind: Kind, obj: dict[str, Any]) -> None:
     """Fill in what upstream would fill in for this kind, in place."""
     if kind.structural is not None:
-        structural.apply(obj, kind.structural)
+        defaulting.apply(obj, kind.structural)
     elif rule := _BY_KIND.get((kind.api_version, kind.kind)):
         rule(obj)

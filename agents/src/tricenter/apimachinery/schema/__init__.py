@@ -12,6 +12,7 @@ from tricenter.apimachinery.fielderrors import FieldError
 from tricenter.apimachinery.records import Kind
 from tricenter.apimachinery.schema import definitions, types, validators, walk
 from tricenter.apimachinery.schema.types import Shape, Type
+from tricenter.apimachinery.structural import pruning
 
 __all__ = ["FieldError", "Schema", "Shape", "Type", "merge_info", "of", "prune", "unknown_fields", "validate"]
 
@@ -51,11 +52,16 @@ def of(kind: Kind) -> Schema:
 
 def unknown_fields(kind: Kind, obj: dict[str, Any]) -> list[str]:
     """Paths of the fields that the kind does not have, e.g. `spec.containers[0].imge`."""
+    if kind.structural is not None:
+        return pruning.unknown_fields(obj, kind.structural)
     return walk.unknown_fields(obj, of(kind).type)
 
 
 def prune(kind: Kind, obj: dict[str, Any]) -> None:
-    """Drop unknown fields and nulls, write quantities and times canonically; in place."""
+    """Drop unknown fields, of built-in kinds nulls too, write quantities and times canonically; in place."""
+    if kind.structural is not None:
+        pruning.prune(obj, kind.structural)
+        return
     walk.prune(obj, of(kind).type)
 
 

@@ -27,6 +27,8 @@ def columns(kind: Kind) -> list[dict[str, Any]]:
     """`columnDefinitions`. Kinds without a printer show their name and when they were made."""
     if _is_event(kind):
         return [text.column(word) for word in cluster.EVENT_COLUMNS.split()]
+    if kind.structural is not None:
+        return custom.columns(kind.columns)
     printer = _PRINTERS.get((kind.group, kind.kind))
     if printer is None:
         return [text.column("Name"), {**text.column("Created_At"), "type": "date"}]
@@ -37,6 +39,8 @@ def cells(kind: Kind, obj: dict[str, Any], now: datetime) -> list[Any]:
     """The cells of one object, in the order of `columns`."""
     if _is_event(kind):
         return cluster.event_cells(conversion.convert(obj, "v1"), now)
+    if kind.structural is not None:
+        return custom.cells(kind.columns, obj, now)
     metadata = obj["metadata"]
     printer = _PRINTERS.get((kind.group, kind.kind))
     if printer is None:

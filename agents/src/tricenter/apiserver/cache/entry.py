@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import orjson
 
 from tricenter.apiserver.cache import selectable
 from tricenter.apiserver.storage import encoding
+
+Coerce = Callable[[dict[str, Any]], dict[str, Any]]
+"""Makes an object as clients see it of a stored one; None where the two are the same."""
 
 _NOTHING: Mapping[str, str] = {}
 
@@ -51,9 +54,13 @@ class Entry:
         return self.body if revision == self.revision else encoding.restamped(self.body, revision)
 
 
-def make(key: str, stored: bytes, revision: int, extract: selectable.Extract) -> Entry:
+def make(key: str, stored: bytes, revision: int, extract: selectable.Extract, coerce: Coerce | None = None) -> Entry:
     """The entry of a stored value. Raises orjson.JSONDecodeError for a value that is not JSON."""
     obj = orjson.loads(stored)
+    if coerce is not None:
+        obj = coerce(obj)
+        if obj != orjson.loads(stored):
+            stored = encoding.dump(obj)
     metadata = obj.get("metadata") or {}
     return Entry(
         key=key,

@@ -40,6 +40,8 @@ class Mirror:
         self._etcd = etcd
         self._reloaded: list[Callable[[], None]] = []
         self._caches = {cache.prefix: cache for cache in caches}
+        self._adopting: dict[str, list[rpc.Event]] = {}
+        self._loads = 0
         self._requests: asyncio.Queue[rpc.WatchRequest] = asyncio.Queue()
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
         self._order = itertools.count()
@@ -105,15 +107,16 @@ class Mirror:
         last = watcher.json_event(ERROR, orjson.dumps(gone))
         for cache, entries in found.items():
             cache.replace(entries, revision, last)
+        self._loads += 1
+        self._advance(revision)
         for tell in self._reloaded:
             tell()
-        self._advance(revision)
         self.synced.set()
 
     def _sort_in(self, pair: rpc.KeyValue, found: dict[ResourceCache, dict[str, Entry]]) -> None:
         key = pair.key.decode()
         cache = self._cache(key)
-        if cache is None:
+        if cache is None or cache not in found:
             return
         entry = self._entry(cache, key, pair)
         if entry is not None:
@@ -132,6 +135,51 @@ class Mirror:
             log.exception("the value of %s is not an object in JSON", key)
             return None
 
+    # --- custom resources ---
+
+    async def adopt(self, cache: ResourceCache) -> None:
+        """Follow the cache's prefix from now on; when this returns the cache is as complete as all others."""
+        try:
+            while True:
+                loads, events = self._loads, self._adopting.setdefault(cache.prefix, [])
+                events.clear()
+                entries, revision = await self._read(cache)
+                await self.wait(revision)
+                if loads == self._loads:
+                    break
+                # Everything was read anew meanwhile: what happened between that and our read is not among the events.
+        finally:
+            self._adopting.pop(cache.prefix, None)
+        cache.replace(entries, revision, b"")
+        for event in events:
+            if event.kv.mod_revision > revision:
+                self._change(cache, event)
+        self.drop(cache.prefix)
+        self._caches[cache.prefix] = cache
+
+    def drop(self, prefix: str) -> None:
+        """Follow a prefix no longer; watches of its objects end."""
+        gone = self._caches.pop(prefix, None)
+        if gone is not None:
+            gone.end()
+
+    async def _read(self, cache: ResourceCache) -> tuple[dict[str, Entry], int]:
+        """The objects of one prefix, at one revision."""
+        entries: dict[str, Entry] = {}
+        prefix = cache.prefix.encode()
+        revision, key = 0, prefix
+        while True:
+            request = rpc.RangeRequest(key=key, range_end=_end(prefix), limit=_PAGE, revision=revision)
+            response = await self._etcd.range(request)
+            revision = revision or response.header.revision
+            for pair in response.kvs:
+                entry = self._entry(cache, pair.key.decode(), pair)
+                if entry is not None:
+                    entries[entry.key] = entry
+            if not response.more:
+                return entries, revision
+            key = response.kvs[-1].key + b"\0"
+
     # --- the stream ---
 
     def _take(self, response: rpc.WatchResponse) -> None:
@@ -139,15 +187,22 @@ class Mirror:
         for event in response.events:
             revision = event.kv.mod_revision
             key = event.kv.key.decode()
+            if self._adopting:
+                for prefix, events in self._adopting.items():
+                    if key.startswith(prefix):
+                        events.append(event)
             cache = self._cache(key)
-            if cache is None:
-                continue
-            current = self._entry(cache, key, event.kv) if event.type == rpc.Event.PUT else None
-            previous = cache.entries.get(key)
-            if current is not None or previous is not None:
-                cache.apply(Change(revision, previous, current))
+            if cache is not None:
+                self._change(cache, event)
         # Only an answer without events says that nothing older is still on its way.
         self._advance(revision if response.events else max(revision, response.header.revision))
+
+    def _change(self, cache: ResourceCache, event: rpc.Event) -> None:
+        key = event.kv.key.decode()
+        current = self._entry(cache, key, event.kv) if event.type == rpc.Event.PUT else None
+        previous = cache.entries.get(key)
+        if current is not None or previous is not None:
+            cache.apply(Change(event.kv.mod_revision, previous, current))
 
     def _advance(self, revision: int) -> None:
         self.revision = revision

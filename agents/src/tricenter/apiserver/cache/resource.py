@@ -6,7 +6,7 @@ from bisect import bisect_left, insort
 from collections.abc import Callable, Iterator
 
 from tricenter.apiserver.cache import selectable
-from tricenter.apiserver.cache.entry import Entry, make
+from tricenter.apiserver.cache.entry import Coerce, Entry, make
 from tricenter.apiserver.cache.history import Change, History
 from tricenter.apiserver.cache.predicate import Predicate
 from tricenter.apiserver.cache.watcher import Watcher
@@ -20,12 +20,13 @@ _ALL: Bucket = ("", "")
 class ResourceCache:
     """Objects by key. Everything happens in one thread, so a reader sees one revision between two awaits."""
 
-    def __init__(self, prefix: str, extract: selectable.Extract, *, history: int) -> None:
+    def __init__(self, prefix: str, extract: selectable.Extract, *, history: int, coerce: Coerce | None = None) -> None:
         self.prefix = prefix
         self.entries: dict[str, Entry] = {}
         self.listeners: list[Listener] = []
         self._keys: list[str] = []
         self._extract = extract
+        self._coerce = coerce
         self._limit = history
         self._watchers: dict[Bucket, dict[Watcher, None]] = {}
         self.history = History(0, history)
@@ -36,7 +37,7 @@ class ResourceCache:
 
     def entry(self, key: str, stored: bytes, revision: int) -> Entry:
         """The entry of a stored value of this resource."""
-        return make(key, stored, revision, self._extract)
+        return make(key, stored, revision, self._extract, self._coerce)
 
     def get(self, namespace: str, name: str) -> Entry | None:
         """The object, or None."""
@@ -72,6 +73,11 @@ class ResourceCache:
         for watcher in list(self.watchers()):
             watcher.end(last)
         self._watchers.clear()
+
+    def end(self) -> None:
+        """Nothing is served from here any more: watches end, and clients begin anew."""
+        for watcher in list(self.watchers()):
+            watcher.end()
 
     def apply(self, change: Change) -> None:
         """Take in one change and tell everybody who is concerned."""

@@ -65,6 +65,11 @@ def extractor(group: str, resource: str) -> Extract:
     paths = FIELDS.get((group, resource), {})
     if group == "" and resource == "events":
         paths = {**FIELDS["events.k8s.io", "events"], **paths}
+    return of_paths(paths)
+
+
+def of_paths(paths: Mapping[str, tuple[str, ...]]) -> Extract:
+    """A function from an object to the values at the paths, by field."""
     items = tuple(paths.items())
 
     def extract(obj: dict[str, Any]) -> Mapping[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from tricenter.apimachinery.kinds import Kind
+from tricenter.apiserver.registry.customresources import CustomStrategy, DefinitionStrategy
 from tricenter.apiserver.registry.namespaces import NamespaceStrategy
 from tricenter.apiserver.registry.pods import PodStrategy
 from tricenter.apiserver.registry.services import ServiceStrategy
@@ -27,6 +28,7 @@ _OWN: dict[tuple[str, str], type[Strategy]] = {
     ("", "resourcequotas"): ReturnsDeleted,
     ("", "serviceaccounts"): ReturnsDeleted,
     ("", "services"): ServiceStrategy,
+    ("apiextensions.k8s.io", "customresourcedefinitions"): DefinitionStrategy,
     ("batch", "jobs"): JobStrategy,
     ("certificates.k8s.io", "certificatesigningrequests"): CertificateRequestStrategy,
     ("discovery.k8s.io", "endpointslices"): SpecOnly,
@@ -37,5 +39,6 @@ _OWN: dict[tuple[str, str], type[Strategy]] = {
 @cache
 def of(kind: Kind) -> Strategy:
     """The strategy of a kind."""
-    cls = _OWN.get((kind.group, kind.plural), Strategy)
+    default = CustomStrategy if kind.structural is not None else Strategy
+    cls = _OWN.get((kind.group, kind.plural), default)
     return cls(kind.group, kind.plural, has_status=kind.subresource("status") is not None)

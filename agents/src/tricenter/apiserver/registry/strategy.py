@@ -81,6 +81,9 @@ class Strategy:
         """Seconds an object stays after its deletion; None for kinds that go at once."""
         return None
 
+    def prepare_delete(self, obj: Object) -> None:
+        """Called on every delete, before it is decided whether something keeps the object."""
+
     def mark_deleted(self, obj: Object) -> None:
         """Called when an object becomes one that is being deleted."""
         if self.has_generation:

@@ -166,6 +166,7 @@ def _check(call: Call, obj: Object, wanted: DeleteOptions) -> None:
 
 def marked(strategy: Strategy, obj: Object, wanted: DeleteOptions) -> Object | None:
     """The object as it waits for its end, or None when nothing keeps it."""
+    strategy.prepare_delete(obj)
     metadata = obj["metadata"]
     finalizers = [item for item in metadata.get("finalizers") or () if item not in (FOREGROUND, ORPHAN)]
     kept = [item for item in metadata.get("finalizers") or () if item in (FOREGROUND, ORPHAN)]

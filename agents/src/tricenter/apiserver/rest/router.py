@@ -30,6 +30,9 @@ class Router:
         special = self._special.get((kind.group, kind.plural, info.verb, info.subresource))
         if special is not None:
             return special
+        if kind.closing and info.verb == "create":
+            text = "create not allowed while custom resource definition is terminating"
+            raise errors.MethodNotAllowed(text, call.target)
         if info.subresource:
             subresource = kind.subresource(info.subresource)
             if subresource is None:

@@ -29,7 +29,7 @@ def predicate(resource: Resource, namespace: str, query: Mapping[str, str], name
 
 
 def _check(resource: Resource, labels: selectors.LabelSelector, fields: selectors.FieldSelector) -> None:
-    known = selectable.names(resource.kind.group, resource.kind.plural)
+    known = (*selectable.names(resource.kind.group, resource.kind.plural), *resource.kind.selectable)
     for requirement in fields.requirements:
         if requirement.field not in known:
             kind = resource.kind

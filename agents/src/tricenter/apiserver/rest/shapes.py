@@ -97,8 +97,19 @@ def event_encoder(resource: Resource, form: Form, wanted: str) -> tuple[str, Enc
     if form.partial:
         return f"partial/{form.version}/{resource.kind.api_version}", _partial_encoder(resource, form)
     if resource.converted:
-        return f"json/{resource.kind.api_version}", lambda kind, encoded: json_event(kind, body(resource, encoded))
+        return f"json/{resource.kind.api_version}", _converting_encoder(resource)
     return "json", json_event
+
+
+def _converting_encoder(resource: Resource) -> Encode:
+    def encode(kind: str, encoded: bytes) -> bytes:
+        if kind == ERROR:
+            return json_event(kind, encoded)
+        if kind == BOOKMARK:
+            return json_event(kind, orjson.dumps({**orjson.loads(encoded), "apiVersion": resource.kind.api_version}))
+        return json_event(kind, body(resource, encoded))
+
+    return encode
 
 
 def _table_encoder(resource: Resource, form: Form, wanted: str) -> Encode:

@@ -1,0 +1,1 @@
+"""Custom resources: their definitions become served kinds while the server runs."""

@@ -1,0 +1,149 @@
+"""Custom resources through a real server: they come, live and go with their definition."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from typing import Any
+
+import orjson
+import pytest
+from apiserver_harness import Running
+from crd_samples import CRDS, CRONTABS, GROUP, crontab, crontab_crd, defined, gone, until, version
+
+pytestmark = pytest.mark.etcd
+
+
+async def test_a_definition_is_served_and_its_objects_live(server: Running) -> None:
+    code, _ = await server.call("GET", CRONTABS)
+    assert code == 404
+    crd = await defined(server)
+    assert crd["status"]["acceptedNames"]["listKind"] == "CronTabList"
+    assert crd["status"]["storedVersions"] == ["v1"]
+    code, made = await server.call("POST", CRONTABS, crontab("a", cronSpec="* * *", unknown=1))
+    assert code == 201
+    assert made["spec"] == {"cronSpec": "* * *", "image": "busybox"}
+    assert made["metadata"]["generation"] == 1
+    code, found = await server.call("GET", CRONTABS)
+    assert (found["kind"], [item["metadata"]["name"] for item in found["items"]]) == ("CronTabList", ["a"])
+    made["spec"]["replicas"] = 2
+    code, changed = await server.call("PUT", f"{CRONTABS}/a", made)
+    assert (code, changed["metadata"]["generation"]) == (200, 2)
+    code, late = await server.call("PUT", f"{CRONTABS}/a", made)
+    assert (code, late["reason"]) == (409, "Conflict")
+    code, body = await server.call("DELETE", f"{CRONTABS}/a")
+    assert (code, body["status"]) == (200, "Success")
+
+
+async def test_the_second_server_serves_what_the_first_was_told_at_once(server: Running, second: Running) -> None:
+    await defined(server)
+    code, made = await second.call("POST", CRONTABS, crontab("a"))
+    assert code == 201, made
+    code, _ = await server.call("GET", f"{CRONTABS}/a")
+    assert code == 200
+    await server.call("DELETE", f"{CRDS}/crontabs.{GROUP}")
+    await gone(second, CRONTABS)
+
+
+async def test_all_versions_are_served_each_by_its_schema(server: Running) -> None:
+    old = version("v1beta1", storage=False)
+    old = copy.deepcopy(old)
+    old["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"] = {
+        "cronSpec": {"type": "string"},
+        "color": {"type": "string", "default": "red"},
+    }
+    await defined(server, crontab_crd(version(), old))
+    beta = CRONTABS.replace("/v1/", "/v1beta1/")
+    code, made = await server.call("POST", beta, crontab("a", version="v1beta1", cronSpec="x"))
+    assert code == 201, made
+    assert (made["apiVersion"], made["spec"]) == (f"{GROUP}/v1beta1", {"cronSpec": "x", "color": "red"})
+    _, main = await server.call("GET", f"{CRONTABS}/a")
+    assert (main["apiVersion"], main["spec"]) == (f"{GROUP}/v1", {"cronSpec": "x", "image": "busybox"})
+    _, listed = await server.call("GET", beta)
+    assert listed["items"][0]["spec"] == {"cronSpec": "x", "color": "red"}
+    _, discovered = await server.call("GET", f"/apis/{GROUP}")
+    assert discovered["preferredVersion"]["version"] == "v1"
+
+
+async def test_a_changed_schema_changes_what_stored_objects_show(server: Running) -> None:
+    crd = await defined(server)
+    await server.call("POST", CRONTABS, crontab("a", cronSpec="x"))
+    fields = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+    fields["tier"] = {"type": "string", "default": "gold"}
+    code, _ = await server.call("PUT", f"{CRDS}/crontabs.{GROUP}", crd)
+    assert code == 200
+    for _ in range(100):
+        _, found = await server.call("GET", f"{CRONTABS}/a")
+        if "tier" in found["spec"]:
+            break
+        await asyncio.sleep(0.02)
+    assert found["spec"] == {"cronSpec": "x", "image": "busybox", "tier": "gold"}
+
+
+async def test_a_definition_takes_its_objects_with_it(server: Running, second: Running) -> None:
+    await defined(server)
+    for number in range(30):
+        code, _ = await server.call("POST", CRONTABS, crontab(f"a{number}"))
+        assert code == 201
+    held = {**crontab("held"), "metadata": {"name": "held", "finalizers": ["example.com/wait"]}}
+    code, _ = await server.call("POST", CRONTABS, held)
+    assert code == 201
+    path = f"{CRDS}/crontabs.{GROUP}"
+    code, _ = await server.call("DELETE", path)
+    assert code == 200
+    await until(server, f"crontabs.{GROUP}", "Terminating")
+    for _ in range(200):
+        _, left = await second.call("GET", CRONTABS)
+        if [item["metadata"]["name"] for item in left["items"]] == ["held"]:
+            break
+        await asyncio.sleep(0.02)
+    assert left["items"][0]["metadata"]["deletionTimestamp"]
+    code, refused = await server.call("POST", CRONTABS, crontab("late"))
+    assert (code, refused["reason"]) == (405, "MethodNotAllowed")
+    assert refused["message"] == "create not allowed while custom resource definition is terminating"
+    patch = {"metadata": {"finalizers": None}}
+    code, _ = await server.call("PATCH", f"{CRONTABS}/held", patch, Content_Type="application/merge-patch+json")
+    assert code == 200
+    await gone(server, path)
+    await gone(second, CRONTABS)
+    listed = await server.parts.store.page(f"/registry/{GROUP}/")
+    assert not listed.items
+
+
+async def test_names_that_are_taken_are_not_accepted(server: Running) -> None:
+    await defined(server)
+    code, _ = await server.call("POST", CRDS, crontab_crd(plural="others", singular="other", kind="Other"))
+    assert code == 201
+    crd = await until(server, f"others.{GROUP}", "NamesAccepted", "False")
+    found = {item["type"]: item for item in crd["status"]["conditions"]}
+    assert (found["NamesAccepted"]["reason"], found["NamesAccepted"]["message"]) == (
+        "ShortNamesConflict",
+        '"ct" is already in use',
+    )
+    assert found["Established"]["reason"] == "NotAccepted"
+    code, _ = await server.call("GET", f"/apis/{GROUP}/v1/others")
+    assert code == 404
+    await server.call("DELETE", f"{CRDS}/crontabs.{GROUP}")
+    await until(server, f"others.{GROUP}", "Established")
+
+
+async def test_watches_see_custom_resources(server: Running, second: Running) -> None:
+    await defined(server)
+    seen: list[tuple[str, Any]] = []
+
+    async def follow() -> None:
+        async with second.session.get(f"{second.base}{CRONTABS}?watch=1&resourceVersion=0") as answer:
+            async for line in answer.content:
+                event = orjson.loads(line)
+                seen.append((event["type"], event["object"]["metadata"]["name"]))
+                if len(seen) == 3:
+                    return
+
+    await second.call("GET", CRONTABS)
+    task = asyncio.create_task(follow())
+    _, made = await server.call("POST", CRONTABS, crontab("a"))
+    made["spec"]["mode"] = "fast"
+    await server.call("PUT", f"{CRONTABS}/a", made)
+    await server.call("DELETE", f"{CRONTABS}/a")
+    await asyncio.wait_for(task, 10)
+    assert seen == [("ADDED", "a"), ("MODIFIED", "a"), ("DELETED", "a")]
