@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import datetime as dt
 import io
 import ipaddress
 import socket
 import ssl
 import subprocess
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import orjson
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -152,6 +156,44 @@ class Running:
         data = {"data": io.BytesIO(body)} if isinstance(body, bytes) else {"json": body} if body is not None else {}
         async with self.session.request(method, self.base + path, headers=named, **data) as answer:
             return answer.status, await answer.json(content_type=None)
+
+    @contextlib.asynccontextmanager
+    async def watch(self, path: str) -> AsyncIterator[Events]:
+        """The events of a watch that is open while the context is."""
+        async with self.session.get(self.base + path) as answer:
+            assert answer.status == 200, await answer.text()
+            yield Events(answer)
+
+
+@dataclass
+class Events:
+    """What a watch says."""
+
+    answer: aiohttp.ClientResponse
+
+    async def next(self, seconds: float = 5.0) -> dict[str, Any] | None:
+        """The next event; None when the watch has ended. Raises TimeoutError."""
+        async with asyncio.timeout(seconds):
+            line = await self.answer.content.readline()
+        event: dict[str, Any] | None = orjson.loads(line) if line else None
+        return event
+
+    async def short(self, count: int) -> list[tuple[str, str, int]]:
+        """Type, name and resource version of the next events."""
+        found = []
+        for _ in range(count):
+            event = await self.next()
+            assert event is not None, "the watch has ended"
+            metadata = event["object"]["metadata"]
+            found.append((event["type"], metadata.get("name", ""), int(metadata.get("resourceVersion", "0"))))
+        return found
+
+    async def silent(self, seconds: float = 0.3) -> bool:
+        """Whether nothing more comes; the watch is of no use after that."""
+        try:
+            return await self.next(seconds) is None
+        except TimeoutError:
+            return True
 
 
 def client_session(pki: Path, user: str = "") -> aiohttp.ClientSession:

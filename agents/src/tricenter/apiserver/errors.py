@@ -63,6 +63,8 @@ class StatusError(Exception):
     target: Target = field(default_factory=Target)
     causes: Sequence[dict[str, str]] = ()
     retry_after: int | None = None
+    proceed: str = ""
+    """A continue token with which a list can go on nevertheless."""
 
     code: ClassVar[int] = 500
     reason: ClassVar[str] = "InternalError"
@@ -80,7 +82,7 @@ class StatusError(Exception):
         body: dict[str, Any] = {
             "kind": "Status",
             "apiVersion": "v1",
-            "metadata": {},
+            "metadata": {"continue": self.proceed} if self.proceed else {},
             "status": "Failure",
             "message": self.message,
             "reason": self.reason,
@@ -202,3 +204,10 @@ def invalid(target: Target, problems: Sequence[FieldError]) -> Invalid:
 def expired(message: str) -> Expired:
     """A revision that is no longer there."""
     return Expired(message)
+
+
+def too_large_version(wanted: int, current: int) -> Timeout:
+    """A revision that the server has not seen yet (storage.NewTooLargeResourceVersionError)."""
+    text = f"Timeout: Too large resource version: {wanted}, current: {current}"
+    cause = {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}
+    return Timeout(text, causes=[cause], retry_after=1)

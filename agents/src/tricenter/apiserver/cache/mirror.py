@@ -225,8 +225,7 @@ class Mirror:
         try:
             await asyncio.wait_for(future, seconds)
         except TimeoutError:
-            text = f"Too large resource version: {revision}, current: {self.revision}"
-            raise errors.Timeout(text, retry_after=1) from None
+            raise errors.too_large_version(revision, self.revision) from None
 
     def _ask(self) -> None:
         """Make etcd say how far the stream is: writes outside our prefix raise the revision without an event."""

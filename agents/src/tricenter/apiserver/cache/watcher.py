@@ -21,8 +21,12 @@ def json_event(kind: str, body: bytes) -> bytes:
 class Watcher:
     """Collects encoded events; the connection's task takes them. Bounded: too much undelivered ends the watch."""
 
-    def __init__(self, predicate: Predicate, *, limit: int, form: str = "json", encode: Encode = json_event) -> None:
+    def __init__(
+        self, predicate: Predicate, *, limit: int, form: str = "json", encode: Encode = json_event, since: int = 0
+    ) -> None:
         self.predicate = predicate
+        self.on_overflow: Callable[[], None] = _nothing
+        self._since = since
         self.overflowed = False
         self.ended = False
         self._form = form
@@ -34,6 +38,8 @@ class Watcher:
 
     def offer(self, change: Change) -> None:
         """Consider a change: it is an event for this watch if the object matched before or matches now."""
+        if change.revision <= self._since:
+            return
         before = change.previous is not None and self.predicate.matches(change.previous)
         now = change.current is not None and self.predicate.matches(change.current)
         if now:
@@ -56,7 +62,9 @@ class Watcher:
         self._size += len(chunk)
         if self._size > self._limit:
             self.overflowed = True
+            self._pending.clear()
             self.end()
+            self.on_overflow()
         self._notify()
 
     def end(self, last: bytes = b"") -> None:
@@ -82,3 +90,7 @@ class Watcher:
         self._pending.clear()
         self._size = 0
         return chunk
+
+
+def _nothing() -> None:
+    """What is done about an overflow when nobody cares."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import orjson
 from aiohttp import web
@@ -14,23 +14,21 @@ from tricenter.apiserver.cache.freshness import Freshness
 from tricenter.apiserver.cache.mirror import Mirror
 from tricenter.apiserver.cache.predicate import Predicate
 from tricenter.apiserver.negotiation import YAML
-from tricenter.apiserver.rest import answers, continuing, selecting, shapes
+from tricenter.apiserver.rest import answers, continuing, listoptions, selecting, shapes
 from tricenter.apiserver.rest.call import Call
+from tricenter.apiserver.rest.listoptions import Options
+from tricenter.apiserver.storage.etcd import FutureRevision
 from tricenter.apiserver.storage.store import Page, Store
 
 _ETCD_PAGE = 500
+_INCONSISTENT = (
+    "The provided continue parameter is too old to display a consistent list result. You can start a new list without "
+    "the continue parameter, or use the continue token in this response to retrieve the remainder of the results. "
+    "Continuing with the provided token results in an inconsistent list - objects that were created, modified, or "
+    "deleted between the time the first chunk was returned and now may show up in the list."
+)
 _STREAM_FROM = 512 * 1024
 """Lists from this size on are written in pieces."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """The parameters of a list."""
-
-    limit: int
-    token: str
-    version: str
-    match: str
 
 
 @dataclass(frozen=True)
@@ -41,6 +39,17 @@ class Listing:
     revision: int
     token: str = ""
     remaining: int | None = None
+
+
+@dataclass(frozen=True)
+class _Walk:
+    """The pages of a list in etcd: from which key on, at which revision (0: now), how many objects at most."""
+
+    start: str
+    revision: int
+    limit: int
+    continued: bool = False
+    """Whether a token was given: what has been compacted since can be gone on with."""
 
 
 class Reads:
@@ -73,25 +82,24 @@ class Reads:
         if version == "":
             await self._fresh.wait()
         elif version != "0":
-            await self._mirror.wait(revision(version))
+            await self._mirror.wait(listoptions.revision(version))
 
     async def list(self, call: Call) -> web.StreamResponse:
         """Objects by predicate."""
         wanted = selecting.predicate(call.resource, call.info.namespace, call.query)
-        listing = await self.listing(call, wanted, _options(call))
+        listing = await self.listing(call, wanted, listoptions.parse(call.query))
         if call.form.kind or call.form.media == YAML:
             return _shaped(call, listing)
         return await _plain(call, listing)
 
     async def listing(self, call: Call, wanted: Predicate, options: Options | None = None) -> Listing:
         """The objects of a list request."""
-        options = options or Options(limit=0, token="", version="", match="")
-        prefix = call.resource.objects.prefix
+        options = options or Options()
         if options.token:
-            start, at = continuing.decode(options.token, prefix)
-            return await self._from_etcd(call, wanted, start, at, options.limit)
-        if options.match == "Exact":
-            return await self._from_etcd(call, wanted, "", revision(options.version), options.limit)
+            start, at = continuing.decode(options.token, _prefix(call, wanted))
+            return await self._from_etcd(call, wanted, _Walk(start, max(at, 0), options.limit, continued=True))
+        if options.exact:
+            return await self._from_etcd(call, wanted, _Walk("", options.exact, options.limit))
         await self._settle(options.version)
         return self._from_cache(call, wanted, 0 if options.version == "0" else options.limit)
 
@@ -104,17 +112,15 @@ class Reads:
         found.pop()
         last = found[-1].key
         remaining = len(cache.keys(wanted.namespace, after=last)) if wanted.everything else None
-        return Listing(found, at, continuing.encode(cache.prefix, last, at), remaining)
+        return Listing(found, at, continuing.encode(_prefix(call, wanted), continuing.after(last), at), remaining)
 
-    async def _from_etcd(self, call: Call, wanted: Predicate, start: str, at: int, limit: int) -> Listing:
+    async def _from_etcd(self, call: Call, wanted: Predicate, walk: _Walk) -> Listing:
         """A list at an older revision, page by page until there are enough matches."""
-        cache = call.resource.objects
-        prefix = f"{cache.prefix}{wanted.namespace}/" if wanted.namespace else cache.prefix
+        cache, prefix, limit = call.resource.objects, _prefix(call, wanted), walk.limit
         found: list[Entry] = []
         while True:
-            size = limit if limit and wanted.everything else _ETCD_PAGE
-            page = await self._page(prefix, start, at, size)
-            at = page.revision
+            page = await self._page(prefix, walk, limit if limit and wanted.everything else _ETCD_PAGE)
+            walk = replace(walk, revision=page.revision)
             for index, (key, stored) in enumerate(page.items):
                 entry = cache.entry(key, stored.value, stored.revision)
                 if not wanted.matches(entry):
@@ -122,62 +128,33 @@ class Reads:
                 found.append(entry)
                 left = len(page.items) - index - 1 + page.remaining
                 if limit and len(found) == limit and left:
-                    token = continuing.encode(cache.prefix, key, at)
-                    return Listing(found, at, token, left if wanted.everything else None)
+                    token = continuing.encode(prefix, continuing.after(key), page.revision)
+                    return Listing(found, page.revision, token, left if wanted.everything else None)
             if not page.more:
-                return Listing(found, at)
-            start = page.items[-1][0] + "\0"
+                return Listing(found, page.revision)
+            walk = replace(walk, start=continuing.after(page.items[-1][0]))
 
-    async def _page(self, prefix: str, start: str, at: int, limit: int) -> Page:
+    async def _page(self, prefix: str, walk: _Walk, size: int) -> Page:
         try:
-            return await self._store.page(prefix, start=start, revision=at, limit=limit)
+            return await self._store.page(prefix, start=walk.start, revision=walk.revision, limit=size)
         except errors.Expired as error:
-            raise errors.Expired(
-                "The provided continue parameter is too old to display a consistent list result. You can start a new "
-                "list without the continue parameter."
-            ) from error
+            if not walk.continued:
+                raise errors.expired("The resourceVersion for the provided list is too old.") from error
+            # The rest can be had as it is now; the client decides whether that is good enough.
+            token = continuing.encode(prefix, walk.start, continuing.LATEST)
+            raise errors.Expired(_INCONSISTENT, proceed=token) from error
+        except FutureRevision as error:
+            raise errors.too_large_version(walk.revision, self._mirror.revision) from error
+
+
+def _prefix(call: Call, wanted: Predicate) -> str:
+    """Where the keys of a list begin."""
+    prefix = call.resource.objects.prefix
+    return f"{prefix}{wanted.namespace}/" if wanted.namespace else prefix
 
 
 def _first(entries: Iterator[Entry], count: int) -> list[Entry]:
     return [entry for entry, _ in zip(entries, range(count), strict=False)]
-
-
-def revision(text: str) -> int:
-    """A resource version as a number. Raises BadRequest."""
-    if not text.isascii() or not text.isdigit():
-        raise errors.BadRequest(
-            f'resourceVersion: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax'
-        )
-    return int(text)
-
-
-def _options(call: Call) -> Options:
-    query = call.query
-    limit = query.get("limit", "") or "0"
-    if not limit.lstrip("-").isdigit():
-        raise errors.BadRequest(f'limit: Invalid value: "{limit}"')
-    options = Options(
-        limit=max(0, int(limit)),
-        token=query.get("continue", ""),
-        version=query.get("resourceVersion", ""),
-        match=query.get("resourceVersionMatch", ""),
-    )
-    if options.token and options.version not in ("", "0"):
-        raise errors.BadRequest("specifying resource version is not allowed when using continue")
-    if options.match:
-        _check_match(options)
-    return options
-
-
-def _check_match(options: Options) -> None:
-    if options.token:
-        raise errors.BadRequest("resourceVersionMatch is forbidden when continue is provided")
-    if not options.version:
-        raise errors.BadRequest("resourceVersionMatch is forbidden unless resourceVersion is provided")
-    if options.match not in ("Exact", "NotOlderThan"):
-        raise errors.BadRequest('resourceVersionMatch: supported values: "Exact", "NotOlderThan"')
-    if options.match == "Exact" and options.version == "0":
-        raise errors.BadRequest('resourceVersionMatch "Exact" is forbidden for resourceVersion "0"')
 
 
 def _metadata(listing: Listing) -> dict[str, object]:

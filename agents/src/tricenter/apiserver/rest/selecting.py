@@ -19,6 +19,8 @@ def predicate(resource: Resource, namespace: str, query: Mapping[str, str], name
     except selectors.SelectorError as error:
         raise errors.BadRequest(str(error)) from error
     _check(resource, labels, fields)
+    if name and not fields.empty and fields.exact("metadata.name") != name:
+        raise errors.BadRequest("fieldSelector metadata.name doesn't match requested name")
     return Predicate(
         namespace=namespace,
         name=name or fields.exact("metadata.name") or "",

@@ -4,23 +4,44 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 import orjson
 from aiohttp import web
 
 from tricenter.apiserver import errors
+from tricenter.apiserver.cache.entry import Entry
 from tricenter.apiserver.cache.freshness import Freshness
 from tricenter.apiserver.cache.history import ADDED, BOOKMARK, ERROR
 from tricenter.apiserver.cache.mirror import Mirror
 from tricenter.apiserver.cache.watcher import Encode, Watcher, json_event
 from tricenter.apiserver.config import Config
 from tricenter.apiserver.negotiation import JSON
-from tricenter.apiserver.requestinfo import truth
-from tricenter.apiserver.rest import reads, selecting, shapes
+from tricenter.apiserver.rest import listoptions, selecting, shapes
 from tricenter.apiserver.rest.call import Call
+from tricenter.apiserver.rest.listoptions import Options
 
 _SHORTEST = 1800
 """Seconds after which a watch without a timeout ends, at random up to twice as much (min-request-timeout)."""
+_BEFORE_END = 2.0
+"""Seconds before the end of a watch at which its last bookmark is sent (cacher nextBookmarkTime)."""
+_GRACE = 5.0
+"""Seconds that a client which does not read gets to take the last events of a watch."""
+_PIECE = 256 * 1024
+_INITIAL_END = {"k8s.io/initial-events-end": "true"}
+
+
+@dataclass(kw_only=True)
+class _Opened:
+    """One watch: who asks for what, and what it begins with (present objects, the bookmark that ends them)."""
+
+    call: Call
+    options: Options
+    watcher: Watcher
+    encode: Encode
+    entries: list[Entry] = field(default_factory=list)
+    end: bytes = b""
 
 
 class Watching:
@@ -42,18 +63,20 @@ class Watching:
 
     async def watch(self, call: Call) -> web.StreamResponse:
         """Stream events until the client goes, the time is over or the watch cannot go on."""
-        watcher, encode = self._watcher(call)
-        seconds = _timeout(call)
+        options = listoptions.parse(call.query, watch=True)
+        opened = self._opened(call, options)
+        watcher = opened.watcher
         try:
-            await self._begin(call, watcher, encode)
-        except errors.Expired as error:
+            await self._begin(opened)
+        except (errors.Expired, errors.Timeout) as error:
+            # As upstream: what is wrong with the version, a client that watches hears as an event.
             watcher.end(json_event(ERROR, orjson.dumps(error.status())))
         self._open.add(watcher)
         response = web.StreamResponse(headers={"Content-Type": JSON, "Cache-Control": "no-cache, private"})
         response.enable_chunked_encoding()
         try:
             await response.prepare(call.http)
-            await self._stream(call, watcher, response, encode, seconds)
+            await self._stream(opened, response)
             await response.write_eof()
         except (ConnectionError, asyncio.CancelledError):
             # The client has gone, or the server cancels its handler because of that.
@@ -63,84 +86,88 @@ class Watching:
             call.resource.objects.detach(watcher)
         return response
 
-    def _watcher(self, call: Call) -> tuple[Watcher, Encode]:
+    def _opened(self, call: Call, options: Options) -> _Opened:
         wanted = selecting.predicate(call.resource, call.info.namespace, call.query, call.info.name)
         include = shapes.include(call.query.get("includeObject", ""))
         form, encode = shapes.event_encoder(call.resource, call.form, include)
-        return Watcher(wanted, limit=self._config.watch_queue_bytes, form=form, encode=encode), encode
+        limit = self._config.watch_queue_bytes
+        watcher = Watcher(wanted, limit=limit, form=form, encode=encode, since=options.revision)
+        return _Opened(call=call, options=options, watcher=watcher, encode=encode)
 
-    async def _begin(self, call: Call, watcher: Watcher, encode: Encode) -> None:
-        """Queue what the watch starts with and attach it, without an await in between. Raises Expired."""
-        query, cache = call.query, call.resource.objects
-        version = query.get("resourceVersion", "")
-        initial = _initial_events(query.get("sendInitialEvents"), query.get("resourceVersionMatch", ""), call)
-        if version == "" and initial is not False:
+    async def _begin(self, opened: _Opened) -> None:
+        """Attach the watch, without an await after its start is known. Raises Expired, Timeout."""
+        options, cache, watcher = opened.options, opened.call.resource.objects, opened.watcher
+        if options.version == "":
             await self._fresh.wait()
-        elif version not in ("", "0"):
-            await self._mirror.wait(reads.revision(version))
-        if initial is None:
-            initial = version in ("", "0")
+        initial = options.initial if options.initial is not None else not options.revision
         if not initial:
-            since = int(version) if version not in ("", "0") else self._mirror.revision
+            since = options.revision or self._mirror.revision
             if since < cache.history.floor:
                 raise errors.expired(f"too old resource version: {since} ({cache.history.floor})")
+            # A revision that this server has not seen yet is no error: what comes until then is left out.
             cache.attach(watcher, since)
             return
-        for entry in cache.select(watcher.predicate):
-            watcher.push(encode(ADDED, entry.body))
-        if truth(query.get("sendInitialEvents")) and _bookmarks(call):
-            watcher.push(self._bookmark(call, encode, {"k8s.io/initial-events-end": "true"}))
+        await self._mirror.wait(options.revision)
+        opened.entries = list(cache.select(watcher.predicate))
+        if options.initial and options.bookmarks:
+            opened.end = self._bookmark(opened, _INITIAL_END)
         cache.attach(watcher, None)
 
-    async def _stream(
-        self, call: Call, watcher: Watcher, response: web.StreamResponse, encode: Encode, seconds: float
-    ) -> None:
+    async def _stream(self, opened: _Opened, response: web.StreamResponse) -> None:
+        call, options, watcher = opened.call, opened.options, opened.watcher
+        seconds = options.seconds or random.uniform(_SHORTEST, 2 * _SHORTEST)  # noqa: S311  # spreads reconnections
         loop = asyncio.get_running_loop()
-        deadline = loop.call_later(seconds, watcher.end)
-        timer: asyncio.TimerHandle | None = None
+        ends = loop.time() + seconds
+        timers = [loop.call_at(ends, watcher.end), loop.call_at(ends + _GRACE, _cut, call)]
+        watcher.on_overflow = lambda: _cut(call)
 
         def mark() -> None:
-            nonlocal timer
-            watcher.push(self._bookmark(call, encode, {}))
-            timer = loop.call_later(self._config.bookmark_seconds, mark)
+            if self._mirror.revision >= options.revision:
+                watcher.push(self._bookmark(opened, {}))
+            following()
 
-        if _bookmarks(call):
-            timer = loop.call_later(self._config.bookmark_seconds * random.uniform(0.5, 1), mark)  # noqa: S311
+        def following(share: float = 1.0) -> None:
+            due = min(loop.time() + self._config.bookmark_seconds * share, ends - _BEFORE_END)
+            if due > loop.time():
+                timers[2:] = [loop.call_at(due, mark)]
+
+        if options.bookmarks:
+            following(random.uniform(0.5, 1))  # noqa: S311
         try:
+            for piece in _pieces(opened):
+                await response.write(piece)
             while chunk := await watcher.take():
                 await response.write(chunk)
         finally:
-            deadline.cancel()
-            if timer is not None:
+            for timer in timers:
                 timer.cancel()
 
-    def _bookmark(self, call: Call, encode: Encode, annotations: dict[str, str]) -> bytes:
-        kind = call.resource.storage
+    def _bookmark(self, opened: _Opened, annotations: dict[str, str]) -> bytes:
+        kind = opened.call.resource.storage
         metadata: dict[str, object] = {"resourceVersion": str(self._mirror.revision), "creationTimestamp": None}
         if annotations:
             metadata["annotations"] = annotations
-        return encode(BOOKMARK, orjson.dumps({"kind": kind.kind, "apiVersion": kind.api_version, "metadata": metadata}))
+        obj = {"kind": kind.kind, "apiVersion": kind.api_version, "metadata": metadata}
+        return opened.encode(BOOKMARK, orjson.dumps(obj))
 
 
-def _bookmarks(call: Call) -> bool:
-    return truth(call.query.get("allowWatchBookmarks"))
+def _pieces(opened: _Opened) -> Iterator[bytes]:
+    """The first events, joined to pieces worth a write: they do not have to be in memory all at once."""
+    buffer, size = [], 0
+    for entry in opened.entries:
+        buffer.append(opened.encode(ADDED, entry.body))
+        size += len(buffer[-1])
+        if size >= _PIECE:
+            yield b"".join(buffer)
+            buffer, size = [], 0
+    # What is deleted meanwhile is not to be held as long as the watch lasts.
+    opened.entries = []
+    last = b"".join([*buffer, opened.end])
+    if last:
+        yield last
 
 
-def _timeout(call: Call) -> float:
-    text = call.query.get("timeoutSeconds", "") or "0"
-    if not text.isdigit():
-        raise errors.BadRequest(f'timeoutSeconds: Invalid value: "{text}"')
-    return int(text) or random.uniform(_SHORTEST, 2 * _SHORTEST)  # noqa: S311  # spreads reconnections
-
-
-def _initial_events(text: str | None, match: str, call: Call) -> bool | None:
-    """Whether present objects are asked for; None where the resource version decides as it always did."""
-    if text is None:
-        if match:
-            raise errors.BadRequest("resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided")
-        return None
-    if match != "NotOlderThan":
-        raise errors.BadRequest('sendInitialEvents requires setting resourceVersionMatch to "NotOlderThan"')
-    if truth(text) and not _bookmarks(call):
-        raise errors.BadRequest("sendInitialEvents is forbidden for watch unless allowWatchBookmarks is true")
-    return truth(text)
+def _cut(call: Call) -> None:
+    """End the connection of a client that does not read: it holds events that are of no use any more."""
+    if call.http.transport is not None:
+        call.http.transport.abort()

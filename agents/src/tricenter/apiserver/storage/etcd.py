@@ -45,6 +45,11 @@ _NOT_SENT = (
 """What a refusal says that came before a write could be proposed."""
 
 _LEAST_SECONDS = 0.05
+LARGEST_REVISION = 2**63 - 1
+
+
+class FutureRevision(Exception):  # noqa: N818  # named as etcd names it
+    """A read at a revision that etcd has not reached."""
 
 
 class Member:
@@ -93,7 +98,7 @@ class Etcd:
         return self._members[self._current]
 
     async def range(self, request: rpc.RangeRequest) -> rpc.RangeResponse:
-        """A read; tried on every member, because reading twice harms nobody."""
+        """A read; tried on every member, because reading twice harms nobody. Raises Expired, FutureRevision."""
         return await self._call(lambda member: member.kv.Range, request, again=lambda _: True)
 
     async def txn(self, request: rpc.TxnRequest) -> rpc.TxnResponse:
@@ -182,7 +187,9 @@ async def _connected(member: Member, seconds: float) -> bool:
 
 
 def _understood(error: grpc.aio.AioRpcError) -> str:
-    """Why a member failed, where another may do better. Raises Expired, Internal for what no member will answer."""
+    """Why a member failed, where another may do better. Raises what no member answers better."""
+    if error.code() == grpc.StatusCode.OUT_OF_RANGE and "future revision" in (error.details() or ""):
+        raise FutureRevision from error
     if error.code() == grpc.StatusCode.OUT_OF_RANGE:
         raise errors.expired(error.details() or "required revision has been compacted") from error
     if error.code() not in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):

@@ -10,7 +10,7 @@ from aetcd import rpc
 
 from tricenter.apiserver import errors
 from tricenter.apiserver.storage import encoding
-from tricenter.apiserver.storage.etcd import Etcd
+from tricenter.apiserver.storage.etcd import LARGEST_REVISION, Etcd, FutureRevision
 
 _ATTEMPTS = 20
 """Rounds of a guaranteed update; each lost round means that another writer has won."""
@@ -76,7 +76,12 @@ class Store:
         return await self._if_at(raw, revision, operation)
 
     async def page(self, prefix: str, *, start: str = "", revision: int = 0, limit: int = 0) -> Page:
-        """Values with the prefix in key order, from the key `start`, at a revision (0: now). Raises Expired."""
+        """Values with the prefix in key order, from the key `start`, at a revision (0: now).
+
+        Raises Expired, FutureRevision.
+        """
+        if revision > LARGEST_REVISION:
+            raise FutureRevision
         raw = prefix.encode()
         request = rpc.RangeRequest(
             key=start.encode() or raw, range_end=raw[:-1] + bytes([raw[-1] + 1]), revision=revision, limit=limit

@@ -1,0 +1,126 @@
+"""The parameters of lists and watches, and which of them go together.
+
+The rules are upstream's: apimachinery meta/internalversion (defaults.go, validation/validation.go) and storage
+ValidateListOptions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tricenter.apimachinery import fielderrors
+from tricenter.apiserver import errors
+from tricenter.apiserver.requestinfo import truth
+
+EXACT, NOT_OLDER = "Exact", "NotOlderThan"
+
+_LARGEST = 2**64 - 1
+_KIND = errors.Target(group="meta.k8s.io", kind="ListOptions")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """ListOptions, decoded."""
+
+    limit: int = 0
+    token: str = ""
+    version: str = ""
+    match: str = ""
+    initial: bool | None = None
+    """sendInitialEvents of a watch: whether it begins with the objects that exist."""
+    bookmarks: bool = False
+    seconds: int = 0
+    """timeoutSeconds; 0 for none."""
+
+    @property
+    def revision(self) -> int:
+        """The resource version as a number; 0 for none and for `0`. Raises BadRequest."""
+        return revision(self.version) if self.version else 0
+
+    @property
+    def exact(self) -> int:
+        """The revision that a list must be of; 0 when there is none. A limit with a version means exactly that one."""
+        if self.match == EXACT or (not self.match and self.limit):
+            return self.revision
+        return 0
+
+
+def revision(text: str) -> int:
+    """A resource version as a number. Raises BadRequest."""
+    if not text.isascii() or not text.isdigit():
+        raise errors.BadRequest(_unparsed("resourceVersion", text, "ParseUint"))
+    number = int(text)
+    if number > _LARGEST:
+        raise errors.BadRequest(_unparsed("resourceVersion", text, "ParseUint", "value out of range"))
+    return number
+
+
+def parse(query: Mapping[str, str], *, watch: bool = False) -> Options:
+    """The options of a request. Raises BadRequest for what cannot be read, Invalid for what does not go together."""
+    initial = query.get("sendInitialEvents")
+    options = Options(
+        limit=max(0, _integer(query, "limit")),
+        token=query.get("continue", ""),
+        version=query.get("resourceVersion", ""),
+        match=query.get("resourceVersionMatch", ""),
+        initial=None if initial is None else truth(initial),
+        bookmarks=truth(query.get("allowWatchBookmarks")),
+        seconds=max(0, _integer(query, "timeoutSeconds")),
+    )
+    problems = list(_watch_problems(options) if watch else _list_problems(options))
+    if problems:
+        raise errors.invalid(_KIND, problems)
+    if options.token and options.version not in ("", "0") and not watch:
+        raise errors.BadRequest("specifying resource version is not allowed when using continue")
+    return options
+
+
+def _list_problems(options: Options) -> list[fielderrors.FieldError]:
+    field, problems = "resourceVersionMatch", []
+    if options.match:
+        if not options.version:
+            why = "resourceVersionMatch is forbidden unless resourceVersion is provided"
+            problems.append(fielderrors.forbidden(field, why))
+        if options.token:
+            why = "resourceVersionMatch is forbidden when continue is provided"
+            problems.append(fielderrors.forbidden(field, why))
+        if options.match not in (EXACT, NOT_OLDER):
+            problems.append(fielderrors.not_supported(field, options.match, (EXACT, NOT_OLDER, "")))
+        if options.match == EXACT and options.version == "0":
+            why = 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'
+            problems.append(fielderrors.forbidden(field, why))
+    if options.initial is not None:
+        why = "sendInitialEvents is forbidden for list"
+        problems.append(fielderrors.forbidden("sendInitialEvents", why))
+    return problems
+
+
+def _watch_problems(options: Options) -> list[fielderrors.FieldError]:
+    field, problems = "resourceVersionMatch", []
+    if options.initial is not None and options.match != NOT_OLDER:
+        why = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
+        problems.append(fielderrors.forbidden(field, why))
+    if options.match:
+        if options.initial is None:
+            why = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"
+            problems.append(fielderrors.forbidden(field, why))
+        if options.match != NOT_OLDER:
+            problems.append(fielderrors.not_supported(field, options.match, (NOT_OLDER,)))
+        if options.token:
+            why = "resourceVersionMatch is forbidden when continue is provided"
+            problems.append(fielderrors.forbidden(field, why))
+    return problems
+
+
+def _integer(query: Mapping[str, str], name: str) -> int:
+    text = query.get(name, "") or "0"
+    try:
+        return int(text)
+    except ValueError as error:
+        raise errors.BadRequest(_unparsed(name, text, "ParseInt")) from error
+
+
+def _unparsed(field: str, text: str, function: str, why: str = "invalid syntax") -> str:
+    shown = fielderrors.show(text)
+    return f"{field}: Invalid value: {shown}: strconv.{function}: parsing {shown}: {why}"
