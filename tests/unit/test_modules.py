@@ -25,6 +25,7 @@ files = plugin_loader.load("modules/files.py")
 unit = plugin_loader.load("modules/unit.py")
 pki = plugin_loader.load("modules/pki.py")
 agents = plugin_loader.load("modules/agents.py")
+encryption_keys = plugin_loader.load("modules/encryption_keys.py")
 wheel = plugin_loader.load("modules/wheel.py")
 
 Call = Callable[..., dict[str, Any]]
@@ -278,3 +279,31 @@ def test_the_source_decides_whether_a_wheel_is_built(tmp_path: Path) -> None:
     assert wheel.source_hash(str(tmp_path)) == first
     (tmp_path / "src/a.py").write_text("2")
     assert wheel.source_hash(str(tmp_path)) != first
+
+
+def test_encryption_keys_are_rotated_step_by_step(call: Call, tmp_path: Path) -> None:
+    path = tmp_path / "pki" / "encryption.yaml"
+
+    def step(name: str) -> tuple[bool, list[str]]:
+        result = call(encryption_keys, path=str(path), step=name)
+        assert json.loads(path.read_text())["resources"][0]["providers"][0]["aesgcm"]["keys"][0]["secret"] not in str(
+            result
+        )
+        return result["changed"], result["keys"]
+
+    assert step("keep") == (True, ["key-1"])
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert step("keep") == (False, ["key-1"])
+    assert step("add") == (True, ["key-1", "key-2"])
+    assert step("add") == (False, ["key-1", "key-2"]), "an interrupted rotation is taken up, not begun again"
+    assert step("promote") == (True, ["key-2", "key-1"])
+    assert step("promote") == (False, ["key-2", "key-1"])
+    assert step("add") == (False, ["key-2", "key-1"])
+    assert step("drop") == (True, ["key-2"])
+    assert step("drop") == (False, ["key-2"])
+
+
+def test_encryption_keys_are_not_made_in_check_mode(call: Call, tmp_path: Path) -> None:
+    path = tmp_path / "encryption.yaml"
+    assert call(encryption_keys, check=True, path=str(path))["changed"]
+    assert not path.exists()

@@ -35,6 +35,7 @@ from tricenter.apiserver.rest.tokenrequest import TokenRequests
 from tricenter.apiserver.rest.watching import Watching
 from tricenter.apiserver.rest.writes import Writes
 from tricenter.apiserver.server import Server
+from tricenter.apiserver.storage import encryption
 from tricenter.apiserver.storage.etcd import Etcd
 from tricenter.apiserver.storage.leases import Leases
 from tricenter.apiserver.storage.store import Store
@@ -61,9 +62,10 @@ class Parts:
 def assemble(config: Config) -> Parts:
     """All parts, connected but not started. Must be called with a running event loop."""
     etcd = Etcd(config.etcd)
-    store = Store(etcd)
+    rules = encryption.load(config.encryption) if config.encryption else encryption.PLAIN
+    store = Store(etcd, rules)
     resources = Resources(config.history_events)
-    mirror = Mirror(etcd, resources.caches())
+    mirror = Mirror(etcd, resources.caches(), rules)
     fresh = Freshness(etcd, mirror)
     extensions = Extensions(resources, mirror, fresh, history=config.history_events)
     health = Health(fresh, mirror)

@@ -61,6 +61,10 @@ class Config:
     kubelet_key: Path | None = None
     """Key of `kubelet_cert`."""
 
+    encryption: Path | None = None
+    """EncryptionConfiguration (apiserver.config.k8s.io/v1, providers aesgcm and identity) of what is encrypted at
+    rest; without it nothing is."""
+
     listen: str = "0.0.0.0"  # noqa: S104  # the API is served on every address of the machine
     """Address to listen on."""
 

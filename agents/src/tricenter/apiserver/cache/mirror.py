@@ -21,6 +21,8 @@ from tricenter.apiserver.cache import watcher
 from tricenter.apiserver.cache.entry import Entry
 from tricenter.apiserver.cache.history import ERROR, Change
 from tricenter.apiserver.cache.resource import ResourceCache
+from tricenter.apiserver.storage import encryption
+from tricenter.apiserver.storage.encryption import Encryption
 from tricenter.apiserver.storage.etcd import Etcd
 
 log = logging.getLogger(__name__)
@@ -34,10 +36,11 @@ _PROGRESS_FIRST, _PROGRESS_NEXT = 0.005, 0.05
 class Mirror:
     """All caches and the revision up to which they are complete."""
 
-    def __init__(self, etcd: Etcd, caches: Iterable[ResourceCache]) -> None:
+    def __init__(self, etcd: Etcd, caches: Iterable[ResourceCache], rules: Encryption = encryption.PLAIN) -> None:
         self.revision = 0
         self.synced = asyncio.Event()
         self._etcd = etcd
+        self._rules = rules
         self._reloaded: list[Callable[[], None]] = []
         self._caches = {cache.prefix: cache for cache in caches}
         self._adopting: dict[str, list[rpc.Event]] = {}
@@ -130,7 +133,8 @@ class Mirror:
 
     def _entry(self, cache: ResourceCache, key: str, pair: rpc.KeyValue) -> Entry | None:
         try:
-            return cache.entry(key, pair.value, pair.mod_revision)
+            # A value of an unknown key ends the server: going on without it would make objects vanish.
+            return cache.entry(key, self._rules.open(pair.key, pair.value), pair.mod_revision)
         except (ValueError, AttributeError, TypeError):
             log.exception("the value of %s is not an object in JSON", key)
             return None

@@ -9,7 +9,8 @@ from typing import Any
 from aetcd import rpc
 
 from tricenter.apiserver import errors
-from tricenter.apiserver.storage import encoding
+from tricenter.apiserver.storage import encoding, encryption
+from tricenter.apiserver.storage.encryption import Encryption
 from tricenter.apiserver.storage.etcd import LARGEST_REVISION, Etcd, FutureRevision
 
 _ATTEMPTS = 20
@@ -18,10 +19,12 @@ _ATTEMPTS = 20
 
 @dataclass(frozen=True)
 class Stored:
-    """A value as it is in etcd."""
+    """A value of etcd, decrypted."""
 
     value: bytes
     revision: int
+    stale: bool = False
+    """Whether it is to be written again even when nothing changes: with another key, or encrypted at last."""
 
     def load(self) -> dict[str, Any]:
         """The object."""
@@ -53,13 +56,14 @@ Change = Callable[[dict[str, Any]], Awaitable[dict[str, Any] | None]]
 class Store:
     """Objects in etcd by key."""
 
-    def __init__(self, etcd: Etcd) -> None:
+    def __init__(self, etcd: Etcd, rules: Encryption = encryption.PLAIN) -> None:
         self._etcd = etcd
+        self._rules = rules
 
     async def get(self, key: str) -> Stored | None:
         """The value, read linearizably."""
         response = await self._etcd.range(rpc.RangeRequest(key=key.encode()))
-        return _stored(response.kvs[0]) if response.kvs else None
+        return self._stored(response.kvs[0]) if response.kvs else None
 
     async def create(self, key: str, obj: dict[str, Any], *, lease: int = 0) -> Stored:
         """Write a key that must not exist. Raises Lost."""
@@ -87,7 +91,7 @@ class Store:
             key=start.encode() or raw, range_end=raw[:-1] + bytes([raw[-1] + 1]), revision=revision, limit=limit
         )
         response = await self._etcd.range(request)
-        items = [(pair.key.decode(), _stored(pair)) for pair in response.kvs]
+        items = [(pair.key.decode(), self._stored(pair)) for pair in response.kvs]
         remaining = max(0, response.count - len(items))
         return Page(items, revision or response.header.revision, response.more, remaining)
 
@@ -130,13 +134,13 @@ class Store:
         if wanted is None:
             return Stored(current.value, await self.delete(key, current.revision))
         value = encoding.dump(wanted)
-        if value == current.value:
+        if value == current.value and not current.stale:
             return current if fresh else None
         return await self.replace(key, value, current.revision, lease=lease)
 
     async def _put(self, key: str, value: bytes, revision: int, lease: int) -> Stored:
         raw = key.encode()
-        put = rpc.RequestOp(request_put=rpc.PutRequest(key=raw, value=value, lease=lease))
+        put = rpc.RequestOp(request_put=rpc.PutRequest(key=raw, value=self._rules.seal(raw, value), lease=lease))
         return Stored(value, await self._if_at(raw, revision, put))
 
     async def _if_at(self, key: bytes, revision: int, operation: rpc.RequestOp) -> int:
@@ -146,8 +150,8 @@ class Store:
         if response.succeeded:
             return int(response.header.revision)
         pairs = response.responses[0].response_range.kvs
-        raise Lost(_stored(pairs[0]) if pairs else None)
+        raise Lost(self._stored(pairs[0]) if pairs else None)
 
-
-def _stored(pair: rpc.KeyValue) -> Stored:
-    return Stored(pair.value, pair.mod_revision)
+    def _stored(self, pair: rpc.KeyValue) -> Stored:
+        value = self._rules.open(pair.key, pair.value)
+        return Stored(value, pair.mod_revision, self._rules.stale(pair.key, pair.value))
