@@ -78,7 +78,7 @@ def assemble(config: Config) -> Parts:
     authorizer = Authorizer(Index(resources), NodeAuthorizer(resources))
     mirror.on_reload(authorizer.reset)
 
-    admission = Admission(plugins(resources, fresh, authorizer))
+    admission = Admission(plugins(resources, fresh, authorizer, store))
     allocation = Allocation(store, resources, config.service_cidr, config.nodeport_range)
     reads = Reads(store, mirror, fresh)
     watching = Watching(config, mirror, fresh)

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from tricenter.apimachinery import quantity, selectors, times
+from tricenter.apimachinery import podresources, quantity, selectors, times
 from tricenter.apimachinery.selectors import LabelSelector
 
 CPU, MEMORY, PODS = "cpu", "memory", "pods"
@@ -129,23 +129,10 @@ def requests(spec: Mapping[str, Any], unrequested: Mapping[str, int] | None = No
 
     `unrequested` gives amounts for containers that do not ask.
     """
-    running: Requests = {}
-    for container in spec.get("containers") or ():
-        _add(running, _asked(container, unrequested))
-    sidecars: Requests = {}
-    peak: Requests = {}
-    for container in spec.get("initContainers") or ():
-        asked = _asked(container, unrequested)
-        if container.get("restartPolicy") == "Always":  # a sidecar stays while the others run
-            _add(sidecars, asked)
-            asked = {}
-        moment = dict(asked)
-        _add(moment, sidecars)
-        _raise_to(peak, moment)
-    _add(running, sidecars)
-    _raise_to(running, peak)
-    _add(running, amounts(spec.get("overhead")))
-    return running
+    needed = podresources.total(spec, lambda container: _asked(container, unrequested))
+    for name, amount in amounts(spec.get("overhead")).items():
+        needed[name] = needed.get(name, 0) + amount
+    return needed
 
 
 def amounts(resources: Mapping[str, Any] | None) -> Requests:
@@ -159,16 +146,6 @@ def amounts(resources: Mapping[str, Any] | None) -> Requests:
 def _asked(container: Mapping[str, Any], unrequested: Mapping[str, int] | None) -> Requests:
     asked = amounts((container.get("resources") or {}).get("requests"))
     return {**unrequested, **asked} if unrequested else asked
-
-
-def _add(total: Requests, more: Mapping[str, int]) -> None:
-    for name, amount in more.items():
-        total[name] = total.get(name, 0) + amount
-
-
-def _raise_to(total: Requests, floor: Mapping[str, int]) -> None:
-    for name, amount in floor.items():
-        total[name] = max(total.get(name, 0), amount)
 
 
 def _host_ports(spec: Mapping[str, Any]) -> Iterable[tuple[str, str, int]]:

@@ -1,9 +1,9 @@
-"""Rules of namespaces, nodes, configuration, quotas, leases and events."""
+"""Rules of namespaces, nodes, configuration, leases and events."""
 
 import base64
 import binascii
 
-from tricenter.apimachinery import fielderrors, names, quantity, times
+from tricenter.apimachinery import fielderrors, names, times
 from tricenter.apimachinery.validation.rules import (
     IMMUTABLE,
     Errors,
@@ -12,17 +12,11 @@ from tricenter.apimachinery.validation.rules import (
     each,
     named,
     one_of,
-    required,
     sub,
-    unique,
 )  # fmt: skip
 
 MAX_DATA = 1024 * 1024
 _TAINT_EFFECTS = ("NoExecute", "NoSchedule", "PreferNoSchedule")
-_SCOPES = (
-    "BestEffort", "CrossNamespacePodAffinity", "NotBestEffort", "NotTerminating", "PriorityClass", "Terminating",
-    "VolumeAttributesClass",
-)  # fmt: skip
 _SECRET_KEYS = {
     "kubernetes.io/tls": ("tls.crt", "tls.key"),
     "kubernetes.io/dockercfg": (".dockercfg",),
@@ -151,69 +145,6 @@ def secret_update(old: Object, new: Object) -> Errors:
         yield fielderrors.invalid("type", new.get("type"), IMMUTABLE)
     yield from _immutable(old, new, ("data",))
     yield from secret(new)
-
-
-def quota(obj: Object) -> Errors:
-    """v1 ResourceQuota."""
-    spec = sub(obj, "spec")
-    for name, value in (spec.get("hard") or {}).items():
-        yield from named(names.qualified_name, name, f"spec.hard[{name}]")
-        yield from amount(value, f"spec.hard[{name}]")
-        if name.partition("/")[0] == "count" or name in _WHOLE:
-            yield from _whole(value, f"spec.hard[{name}]")
-    for index, scope in enumerate(spec.get("scopes") or ()):
-        if scope not in _SCOPES:
-            yield fielderrors.invalid(f"spec.scopes[{index}]", scope, "unsupported scope")
-    for where, found in each(sub(spec, "scopeSelector"), "matchExpressions", "spec.scopeSelector"):
-        if found.get("scopeName") not in _SCOPES:
-            yield fielderrors.invalid(f"{where}.scopeName", found.get("scopeName"), "unsupported scope")
-        yield from one_of(found, "operator", where, ("DoesNotExist", "Exists", "In", "NotIn"))
-
-
-_WHOLE = {
-    "configmaps", "persistentvolumeclaims", "pods", "replicationcontrollers", "resourcequotas", "secrets", "services",
-    "services.loadbalancers", "services.nodeports",
-}  # fmt: skip
-
-
-def _whole(value: object, path: str) -> Errors:
-    try:
-        if quantity.parse(str(value)).denominator != 1:
-            yield fielderrors.invalid(path, value, "must be an integer")
-    except quantity.QuantityError:
-        return  # `amount` reports it
-
-
-def quota_update(old: Object, new: Object) -> Errors:
-    """The scopes stay."""
-    before, after = sub(old, "spec"), sub(new, "spec")
-    if sorted(before.get("scopes") or ()) != sorted(after.get("scopes") or ()):
-        yield fielderrors.invalid("spec.scopes", after.get("scopes"), IMMUTABLE)
-    yield from quota(new)
-
-
-def limit_range(obj: Object) -> Errors:
-    """v1 LimitRange."""
-    limits = list(each(sub(obj, "spec"), "limits", "spec"))
-    yield from unique((f"{where}.type", item.get("type")) for where, item in limits)
-    for where, item in limits:
-        yield from required(item, "type", where)
-        for low, high in (("min", "max"), ("min", "default"), ("min", "defaultRequest"), ("default", "max"),
-                          ("defaultRequest", "max"), ("defaultRequest", "default")):  # fmt: skip
-            yield from _ordered(item, low, high, where)
-
-
-def _ordered(item: Object, low: str, high: str, path: str) -> Errors:
-    for name, value in (item.get(low) or {}).items():
-        bound = (item.get(high) or {}).get(name)
-        try:
-            wrong = bound is not None and quantity.parse(value) > quantity.parse(bound)
-        except quantity.QuantityError as error:
-            yield fielderrors.invalid(f"{path}.{low}[{name}]", value, str(error))
-            continue
-        if wrong:
-            detail = f"{low} value {value} is greater than {high} value {bound}"
-            yield fielderrors.invalid(f"{path}.{low}[{name}]", value, detail)
 
 
 def lease(obj: Object) -> Errors:

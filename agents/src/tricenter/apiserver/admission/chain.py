@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from tricenter.apiserver import errors
 from tricenter.apiserver.rest.call import Call
 
 CREATE, UPDATE, DELETE, CONNECT = "CREATE", "UPDATE", "DELETE", "CONNECT"
@@ -30,6 +31,12 @@ class Attributes:
     def subresource(self) -> str:
         """The subresource, empty for the resource itself."""
         return self.call.info.subresource
+
+    @property
+    def target(self) -> errors.Target:
+        """What a refusal names: the object, or what its name is to begin with."""
+        metadata = self.obj["metadata"]
+        return self.call.resource.target(metadata.get("name") or metadata.get("generateName", ""))
 
     def creates(self, group: str, plural: str) -> bool:
         """Whether an object of this resource is to be created."""

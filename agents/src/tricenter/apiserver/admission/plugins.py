@@ -5,23 +5,32 @@ from __future__ import annotations
 from tricenter.apiserver.admission.chain import Plugin
 from tricenter.apiserver.admission.ingresses import DefaultIngressClass
 from tricenter.apiserver.admission.lifecycle import NamespaceLifecycle
+from tricenter.apiserver.admission.limitranger import LimitRanger
 from tricenter.apiserver.admission.noderestriction import NodeRestriction
 from tricenter.apiserver.admission.pods import DefaultTolerationSeconds, Priority
+from tricenter.apiserver.admission.podsecurity import PodSecurity
+from tricenter.apiserver.admission.quota import ResourceQuota
 from tricenter.apiserver.admission.rbac import Escalation
 from tricenter.apiserver.admission.serviceaccount import ServiceAccount
+from tricenter.apiserver.admission.storageclass import DefaultStorageClass
 from tricenter.apiserver.auth.authorize import Authorizer
 from tricenter.apiserver.cache.freshness import Freshness
 from tricenter.apiserver.resources import Resources
+from tricenter.apiserver.storage.store import Store
 
 
-def plugins(resources: Resources, fresh: Freshness, authorizer: Authorizer) -> list[Plugin]:
-    """All plugins."""
+def plugins(resources: Resources, fresh: Freshness, authorizer: Authorizer, store: Store) -> list[Plugin]:
+    """All plugins. ResourceQuota stays the last one: it charges for what nobody refuses any more."""
     return [
         NamespaceLifecycle(resources, fresh),
+        LimitRanger(resources),
         ServiceAccount(resources, fresh),
         NodeRestriction(),
         Escalation(authorizer, fresh),
+        PodSecurity(resources, fresh),
         Priority(resources),
         DefaultTolerationSeconds(),
+        DefaultStorageClass(resources),
         DefaultIngressClass(resources),
+        ResourceQuota(resources, store),
     ]

@@ -38,7 +38,10 @@ class Priority:
             spec["priorityClassName"] = found["metadata"]["name"]
         policy = found.get("preemptionPolicy") or "PreemptLowerPriority"
         if spec.setdefault("preemptionPolicy", policy) != policy:
-            raise errors.forbidden(target, "the string value of PreemptionPolicy must match its PriorityClass")
+            raise errors.forbidden(
+                target, f"the string value of PreemptionPolicy ({spec['preemptionPolicy']}) must not be provided in "
+                f"pod spec; priority admission controller computed {policy} from the given PriorityClass name"
+            )  # fmt: skip
 
     def _class(self, name: str, target: errors.Target) -> Object:
         if name:
@@ -50,7 +53,15 @@ class Priority:
         return min(marked, key=lambda obj: int(obj.get("value", 0)), default={})
 
     async def validate(self, attributes: Attributes) -> None:
-        """Nothing: the class was looked up before."""
+        """Only one class may be the default. Raises Forbidden."""
+        obj = attributes.obj
+        if attributes.resource != ("scheduling.k8s.io", "priorityclasses") or not obj.get("globalDefault"):
+            return
+        for other in (entry.load() for entry in self._classes.entries.values()):
+            name = other["metadata"]["name"]
+            if other.get("globalDefault") and name != obj["metadata"].get("name"):
+                text = f"PriorityClass {name} is already marked as default. Only one default can exist"
+                raise errors.forbidden(attributes.target, text)
 
 
 class DefaultTolerationSeconds:

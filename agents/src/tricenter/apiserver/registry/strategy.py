@@ -54,6 +54,9 @@ class Strategy:
         if self.has_generation:
             obj["metadata"]["generation"] = 1
 
+    def complete_create(self, obj: Object) -> None:
+        """Set what depends on what admission filled in."""
+
     def prepare_update(self, old: Object, new: Object) -> None:
         """Keep what an update of the main resource may not change."""
         if self.has_status:

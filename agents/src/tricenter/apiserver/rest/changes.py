@@ -32,10 +32,12 @@ class Changes:
         metadata.fill(obj)
         if not obj["metadata"].get("name"):
             raise _nameless(call)
-        strategies.of(kind).prepare_create(obj)
+        strategy = strategies.of(kind)
+        strategy.prepare_create(obj)
         defaults.apply(kind, obj)
         attributes = Attributes(call, CREATE, obj, None)
         await self._admission.mutate(attributes)
+        strategy.complete_create(obj)
         _refuse(call, obj, validation.validate_create(kind, obj))
         await self._admission.validate(attributes)
         if managed:

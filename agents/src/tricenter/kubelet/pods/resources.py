@@ -5,7 +5,7 @@ from typing import Any
 
 from cri_api.v1 import api_pb2 as cri
 
-from tricenter.apimachinery import quantity
+from tricenter.apimachinery import podresources, quantity
 from tricenter.kubelet.pods import spec
 
 Object = dict[str, Any]
@@ -13,23 +13,11 @@ Object = dict[str, Any]
 PERIOD_MICROSECONDS = 100_000
 MIN_SHARES, MAX_SHARES, SHARES_PER_CPU = 2, 262_144, 1024
 MIN_QUOTA_MICROSECONDS = 1000
-_COMPUTE = ("cpu", "memory")
 
 
 def qos_class(pod: Object) -> str:
-    """Guaranteed, Burstable or BestEffort (upstream's qos.ComputePodQOS)."""
-    sections = [item.get("resources") or {} for item in spec.all_containers(pod)]
-    wanted = [(_positive(item, "requests"), _positive(item, "limits")) for item in sections]
-    if not any(requests or limits for requests, limits in wanted):
-        return "BestEffort"
-    if all(set(limits) == set(_COMPUTE) and {**limits, **requests} == limits for requests, limits in wanted):
-        return "Guaranteed"
-    return "Burstable"
-
-
-def _positive(resources: Object, section: str) -> dict[str, Any]:
-    values = {name: quantity.parse((resources.get(section) or {}).get(name) or "0") for name in _COMPUTE}
-    return {name: value for name, value in values.items() if value > 0}
+    """The pod's class of service."""
+    return podresources.qos_class(pod["spec"])
 
 
 def shares(cpu_request: str | None) -> int:

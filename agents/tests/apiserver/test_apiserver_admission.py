@@ -1,0 +1,215 @@
+"""Admission that depends on other objects: limit ranges, quotas, pod security, default classes."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from apiserver_harness import Running
+
+pytestmark = pytest.mark.etcd
+
+CORE = "/api/v1/namespaces/default"
+PODS, QUOTAS = f"{CORE}/pods", f"{CORE}/resourcequotas"
+MERGE = "application/merge-patch+json"
+
+
+@pytest.fixture
+async def account(server: Running) -> None:
+    """The account that pods run as."""
+    body = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}}
+    await server.call("POST", f"{CORE}/serviceaccounts", body)
+
+
+def pod(name: str, *, resources: Any = None, **spec: Any) -> dict[str, Any]:
+    containers = [{"name": "c", "image": "i", "resources": resources or {}}]
+    body = {"containers": containers, "automountServiceAccountToken": False, **spec}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": body}
+
+
+async def quota(server: Running, hard: dict[str, str]) -> None:
+    """A quota that the controller has seen."""
+    body = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "q"}, "spec": {"hard": hard}}
+    code, made = await server.call("POST", QUOTAS, body)
+    assert code == 201, made
+    status = {"status": {"hard": hard, "used": dict.fromkeys(hard, "0")}}
+    code, made = await server.call("PATCH", f"{QUOTAS}/q/status", status, Content_Type=MERGE)
+    assert (code, made["status"]["hard"]) == (200, hard)
+    await server.call("GET", QUOTAS)  # a consistent read: from here on the cache knows it
+
+
+async def used(server: Running) -> dict[str, str]:
+    _, found = await server.call("GET", f"{QUOTAS}/q")
+    return dict(found["status"]["used"])
+
+
+async def test_no_more_is_admitted_than_a_quota_allows(server: Running, account: None) -> None:
+    await quota(server, {"pods": "3", "requests.cpu": "1"})
+    small = {"requests": {"cpu": "100m"}}
+    answers = await asyncio.gather(
+        *(server.call("POST", PODS, pod(f"p{number}", resources=small)) for number in range(12))
+    )
+    codes = [code for code, _ in answers]
+    assert (codes.count(201), codes.count(403)) == (3, 9), answers
+    refusals = {body["message"].partition(" is forbidden: ")[2] for code, body in answers if code == 403}
+    assert refusals == {"exceeded quota: q, requested: pods=1, used: pods=3, limited: pods=3"}
+    assert await used(server) == {"pods": "3", "requests.cpu": "300m"}
+
+
+async def test_a_pod_must_say_what_a_quota_counts_and_a_dry_run_costs_nothing(server: Running, account: None) -> None:
+    await quota(server, {"limits.memory": "1Gi"})
+    code, refused = await server.call("POST", PODS, pod("p"))
+    assert (code, refused["message"]) == (
+        403,
+        'pods "p" is forbidden: failed quota: q: must specify limits.memory for: c',
+    )
+    body = pod("p", resources={"limits": {"memory": "512Mi"}})
+    code, _ = await server.call("POST", f"{PODS}?dryRun=All", body)
+    assert (code, await used(server)) == (201, {"limits.memory": "0"})
+    code, refused = await server.call("POST", f"{PODS}?dryRun=All", pod("p", resources={"limits": {"memory": "2Gi"}}))
+    assert code == 403
+    assert refused["message"].endswith(
+        "exceeded quota: q, requested: limits.memory=2Gi, used: limits.memory=0, limited: limits.memory=1Gi"
+    )
+
+
+async def test_objects_of_any_resource_and_ports_of_nodes_are_counted(server: Running) -> None:
+    await quota(server, {"count/configmaps": "1", "services.nodeports": "1"})
+    config_map = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}}
+    code, _ = await server.call("POST", f"{CORE}/configmaps", config_map)
+    assert code == 201
+    code, refused = await server.call("POST", f"{CORE}/configmaps", config_map | {"metadata": {"name": "b"}})
+    assert (code, refused["reason"]) == (403, "Forbidden")
+    service = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "s"},
+        "spec": {"type": "NodePort", "ports": [{"name": "a", "port": 80}]},
+    }
+    code, made = await server.call("POST", f"{CORE}/services", service)
+    assert code == 201
+    made["spec"]["ports"].append({"name": "b", "port": 81})
+    code, refused = await server.call("PUT", f"{CORE}/services/s", made)
+    assert (code, "services.nodeports=1" in refused["message"]) == (403, True)
+    assert await used(server) == {"count/configmaps": "1", "services.nodeports": "1"}
+
+
+async def test_limit_ranges_fill_in_and_refuse(server: Running, account: None) -> None:
+    limits = [
+        {"type": "Container", "default": {"cpu": "500m"}, "defaultRequest": {"cpu": "250m"}, "max": {"cpu": "1"}},
+        {"type": "PersistentVolumeClaim", "max": {"storage": "5Gi"}},
+    ]
+    body = {"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "l"}, "spec": {"limits": limits}}
+    code, made = await server.call("POST", f"{CORE}/limitranges", body)
+    assert code == 201, made
+    await server.call("GET", f"{CORE}/limitranges")
+    code, made = await server.call("POST", PODS, pod("p"))
+    assert code == 201, made
+    assert made["spec"]["containers"][0]["resources"] == {"limits": {"cpu": "500m"}, "requests": {"cpu": "250m"}}
+    assert made["status"]["qosClass"] == "Burstable"
+    code, refused = await server.call("POST", PODS, pod("big", resources={"limits": {"cpu": "2"}}))
+    assert code == 403
+    assert refused["message"] == ('pods "big" is forbidden: maximum cpu usage per Container is 1, but limit is 2')
+    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "6Gi"}}}
+    claim = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "c"}, "spec": spec}
+    code, refused = await server.call("POST", f"{CORE}/persistentvolumeclaims", claim)
+    assert (code, refused["message"]) == (
+        403,
+        (
+            'persistentvolumeclaims "c" is forbidden: maximum storage usage per PersistentVolumeClaim is 5Gi, '
+            "but request is 6Gi"
+        ),
+    )
+
+
+async def label(server: Running, **labels: str) -> tuple[int, Any, list[str]]:
+    named = {f"pod-security.kubernetes.io/{key}": value for key, value in labels.items()}
+    url = f"{server.base}{CORE}"
+    body = {"metadata": {"labels": named}}
+    async with server.session.patch(url, json=body, headers={"Content-Type": MERGE}) as answer:
+        found = answer.status, await answer.json(), answer.headers.getall("Warning", [])
+    await server.call("GET", "/api/v1/namespaces")
+    return found
+
+
+async def test_a_namespace_enforces_its_level(server: Running, account: None) -> None:
+    code, _ = await server.call("POST", PODS, pod("loose", hostNetwork=True))
+    assert code == 201
+    code, _, warnings = await label(server, enforce="baseline")
+    assert (code, warnings) == (
+        200,
+        [
+            (
+                '299 - "existing pods in namespace \\"default\\" violate the new PodSecurity enforce level '
+                '\\"baseline:latest\\""'
+            ),
+            '299 - "loose: host namespaces"',
+        ],
+    )
+    code, refused = await server.call("POST", PODS, pod("p", hostPID=True))
+    assert (code, refused["message"]) == (
+        403,
+        'pods "p" is forbidden: violates PodSecurity "baseline:latest": host namespaces (hostPID=true)',
+    )
+    code, _ = await server.call("POST", PODS, pod("p"))
+    assert code == 201
+    code, _ = await server.call("PATCH", f"{PODS}/loose", {"metadata": {"labels": {"a": "b"}}}, Content_Type=MERGE)
+    assert code == 200, "what does not change containers may change"
+
+
+async def test_workloads_are_warned_about_and_wrong_labels_refused(server: Running) -> None:
+    await label(server, enforce="restricted")
+    template = {"metadata": {"labels": {"a": "b"}}, "spec": pod("x")["spec"]}
+    spec = {"selector": {"matchLabels": {"a": "b"}}, "template": template}
+    body = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"}, "spec": spec}
+    url = f"{server.base}/apis/apps/v1/namespaces/default/deployments"
+    async with server.session.post(url, json=body) as answer:
+        warnings = answer.headers.getall("Warning", [])
+        assert answer.status == 201
+    assert warnings[0].startswith('299 - "would violate PodSecurity \\"restricted:latest\\": allowPrivilegeEscalation')
+    code, refused, _ = await label(server, enforce="strict")
+    assert (code, refused["details"]["causes"][0]["field"]) == (
+        422,
+        "metadata.labels[pod-security.kubernetes.io/enforce]",
+    )
+
+
+async def test_a_claim_gets_the_default_class(server: Running) -> None:
+    for name, marked in (("plain", "false"), ("fast", "true")):
+        annotations = {"storageclass.kubernetes.io/is-default-class": marked}
+        body = {
+            "apiVersion": "storage.k8s.io/v1",
+            "kind": "StorageClass",
+            "metadata": {"name": name, "annotations": annotations},
+            "provisioner": "example.com/p",
+        }
+        await server.call("POST", "/apis/storage.k8s.io/v1/storageclasses", body)
+    await server.call("GET", "/apis/storage.k8s.io/v1/storageclasses")
+    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    claim = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "c"}, "spec": spec}
+    _, made = await server.call("POST", f"{CORE}/persistentvolumeclaims", claim)
+    assert made["spec"]["storageClassName"] == "fast"
+    claim = claim | {"metadata": {"name": "none"}, "spec": spec | {"storageClassName": ""}}
+    _, made = await server.call("POST", f"{CORE}/persistentvolumeclaims", claim)
+    assert made["spec"]["storageClassName"] == ""
+
+
+async def test_only_one_priority_class_is_the_default(server: Running, account: None) -> None:
+    path = "/apis/scheduling.k8s.io/v1/priorityclasses"
+    body = {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "value": 7, "globalDefault": True}
+    code, _ = await server.call("POST", path, body | {"metadata": {"name": "one"}})
+    assert code == 201
+    await server.call("GET", path)
+    code, refused = await server.call("POST", path, body | {"metadata": {"name": "two"}})
+    assert (code, refused["message"]) == (
+        403,
+        (
+            'priorityclasses.scheduling.k8s.io "two" is forbidden: PriorityClass one is already marked as default. '
+            "Only one default can exist"
+        ),
+    )
+    _, made = await server.call("POST", PODS, pod("p"))
+    assert (made["spec"]["priority"], made["spec"]["priorityClassName"]) == (7, "one")
+    code, refused = await server.call("POST", PODS, pod("q", preemptionPolicy="Never"))
+    assert "the string value of PreemptionPolicy (Never) must not be provided in pod spec" in refused["message"]
