@@ -160,7 +160,7 @@ class Running:
     @contextlib.asynccontextmanager
     async def watch(self, path: str) -> AsyncIterator[Events]:
         """The events of a watch that is open while the context is."""
-        async with self.session.get(self.base + path) as answer:
+        async with self.session.get(self.base + path, read_bufsize=4 << 20) as answer:
             assert answer.status == 200, await answer.text()
             yield Events(answer)
 
