@@ -46,6 +46,14 @@ def test_prune_does_what_decoding_and_encoding_does() -> None:
     ]
 
 
+def test_bytes_are_kept_on_one_line() -> None:
+    secret = kinds.by_kind("", "v1", "Secret")
+    assert secret is not None
+    obj: dict[str, Any] = {"data": {"folded": "YWJj\r\nZGVm\n", "nothing": None}}
+    schema.prune(secret, obj)
+    assert obj["data"] == {"folded": "YWJjZGVm", "nothing": ""}
+
+
 @pytest.mark.parametrize(
     ("container", "field", "message"),
     [

@@ -55,7 +55,8 @@ class Type:
     def __init__(self, shape: Shape, name: str = "") -> None:
         self.shape = shape
         self.name = name
-        """Definition name of a struct; for scalars the JSON type, or quantity, int-or-string, time, micro-time."""
+        """Definition name of a struct; for scalars the JSON type, or quantity, int-or-string, time,
+        micro-time, bytes."""
         self.fields: dict[str, Type] = {}
         """Fields of a struct."""
         self.items: Type | None = None
@@ -128,12 +129,18 @@ def _json_type(schema: Mapping[str, Any]) -> str:
     return str(found)
 
 
+def _scalar(schema: Mapping[str, Any]) -> str:
+    if schema.get("x-kubernetes-int-or-string"):
+        return "int-or-string"
+    return "bytes" if schema.get("format") == "byte" else _json_type(schema)
+
+
 def _blank(schema: Mapping[str, Any], name: str = "") -> Type:
     """A node of the right shape, its children not yet compiled."""
     made = Type(_shape(schema), name)
     preserve = bool(schema.get("x-kubernetes-preserve-unknown-fields"))
     if made.shape is Shape.SCALAR:
-        made.name = "int-or-string" if schema.get("x-kubernetes-int-or-string") else _json_type(schema)
+        made.name = _scalar(schema)
     if made.shape in {Shape.STRUCT, Shape.MAP}:
         made.atomic = schema.get("x-kubernetes-map-type") == "atomic"
         made.open = preserve
