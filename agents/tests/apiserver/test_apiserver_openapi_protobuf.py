@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from tricenter.apimachinery import openapi as documents
-from tricenter.apiserver.protobuf import openapi, wire
+from tricenter.apimachinery import wire
+from tricenter.apiserver.protobuf import openapi
 
 
 def read(data: Any, *path: int) -> Iterator[Any]:

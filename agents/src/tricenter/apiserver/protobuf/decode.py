@@ -14,9 +14,8 @@ from typing import Any
 
 import orjson
 
-from tricenter.apimachinery import times
+from tricenter.apimachinery import times, wire
 from tricenter.apiserver import errors
-from tricenter.apiserver.protobuf import wire
 
 MEDIA = "application/vnd.kubernetes.protobuf"
 

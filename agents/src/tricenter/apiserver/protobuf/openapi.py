@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from tricenter.apiserver.protobuf import wire
+from tricenter.apimachinery import wire
 from tricenter.apiserver.protobuf.openapi_fields import MESSAGES, PARAMETERS
 
 MEDIA = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
