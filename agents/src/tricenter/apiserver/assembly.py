@@ -28,6 +28,7 @@ from tricenter.apiserver.rest.changes import Changes
 from tricenter.apiserver.rest.deleting import Deleting
 from tricenter.apiserver.rest.evicting import Eviction
 from tricenter.apiserver.rest.kubelets import Kubelets
+from tricenter.apiserver.rest.proxying import Proxying
 from tricenter.apiserver.rest.reads import Reads
 from tricenter.apiserver.rest.router import Handler, Route, Router
 from tricenter.apiserver.rest.subresources import Subresources
@@ -88,9 +89,11 @@ def assemble(config: Config) -> Parts:
     eviction = Eviction(resources, store, fresh, deleting)
     subresources = Subresources(config, reads, writes, eviction, TokenRequests(resources, signer))
     reviews = Reviews(config, authenticator, authorizer)
+    kubelets = Kubelets(config, resources, reads)
+    proxying = Proxying(resources, reads, kubelets)
     router = Router(
         _general(reads, watching, writes, deleting, subresources),
-        {**subresources.special(), **reviews.special(), **Kubelets(config, resources, reads).special()},
+        {**subresources.special(), **reviews.special(), **kubelets.special(), **proxying.special()},
     )
     address = f"{config.advertise_address}:{config.port}"
     issuer = Issuer(config.service_account_issuer, address, keys)

@@ -70,7 +70,7 @@ class Kubelets:
                 found["", "pods", verb, name] = self.stream
         return found
 
-    def _context(self) -> tls.Context:
+    def context(self) -> tls.Context:
         """The TLS context towards kubelets. Raises Unavailable when there is no certificate for it."""
         config = self._config
         if config.kubelet_cert is None or config.kubelet_key is None:
@@ -99,7 +99,7 @@ class Kubelets:
         path = f"/containerLogs/{call.info.namespace}/{call.info.name}/{quote(place.container)}"
         url = f"https://{place.authority}{path}?{urlencode(query)}"
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=5)
-        connector = aiohttp.TCPConnector(ssl=self._context(), force_close=True)
+        connector = aiohttp.TCPConnector(ssl=self.context(), force_close=True)
         try:
             async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session, session.get(url) as got:
                 if got.status != web.HTTPOk.status_code:
@@ -116,7 +116,7 @@ class Kubelets:
         _, place = await self._place(call)
         target = f"{_path(call, place)}?{urlencode(_parameters(call))}"
         try:
-            return await tunnel.through(call.http, place.host, place.port, target, self._context())
+            return await tunnel.through(call.http, place.host, place.port, target, self.context())
         except OSError as error:
             raise _unreachable(place, error) from error
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Self
 
 from aiohttp import web
+from multidict import CIMultiDict
 
 from tricenter.apiserver import errors
 
 _DROPPED = ("host", "authorization", "content-length", "transfer-encoding")
+_SWITCHING = 101
 _HEAD_LIMIT = 64 * 1024
 _CONNECT_SECONDS = 5.0
 _PIECE = 64 * 1024
@@ -54,32 +57,116 @@ class _ClientBytes:
         self._gone.set()
 
 
+class Backend:
+    """A connection to a backend that was asked to upgrade; a context that closes it."""
+
+    def __init__(self, head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.head = head
+        self.reader = reader
+        self.writer = writer
+
+    @property
+    def status(self) -> int:
+        """What the backend answered; 101 is an upgrade."""
+        return int(self.head.split(b" ", 2)[1])
+
+    @property
+    def headers(self) -> CIMultiDict[str]:
+        """The headers of its answer."""
+        lines = self.head.decode("latin-1").split("\r\n")[1:]
+        pairs = (line.partition(":") for line in lines if line)
+        return CIMultiDict((name, value.strip()) for name, _, value in pairs)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.writer.close()
+        with contextlib.suppress(OSError):
+            await self.writer.wait_closed()
+
+    async def join(self, http: web.BaseRequest) -> web.StreamResponse:
+        """Connect client and backend until one of them ends; a refusal is handed on as it is."""
+        if self.status == _SWITCHING:
+            await _join(http, self.head, self.reader, self.writer)
+        elif self.status < web.HTTPBadRequest.status_code:
+            raise errors.Internal(f"invalid upgrade response: status code {self.status}")
+        else:
+            await self._hand_on(http)
+        response = Upgraded(status=101)
+        response.force_close()
+        return response
+
+    async def _hand_on(self, http: web.BaseRequest) -> None:
+        if http.transport is None:
+            return
+        http.transport.write(self.head)
+        with contextlib.suppress(TimeoutError, OSError):
+            async with asyncio.timeout(_CONNECT_SECONDS * 2):
+                while piece := await self.reader.read(_PIECE):
+                    http.transport.write(piece)
+
+    async def refusal(self) -> errors.StatusError:
+        """What the backend said instead of upgrading, as our error."""
+        with contextlib.suppress(TimeoutError):
+            body = await asyncio.wait_for(self.reader.read(_PIECE), 1.0)
+            text = body.decode(errors="replace").strip()
+            first = self.head.decode(errors="replace").splitlines()[0]
+            return errors.BadRequest(text or f"unable to upgrade connection: {first}")
+        return errors.Internal("unable to upgrade connection")
+
+
+async def connect(  # the parts of a URL, and how to trust its server
+    http: web.BaseRequest,
+    host: str,
+    port: int,
+    target: str,
+    context: ssl.SSLContext | None,
+    *,
+    replaced: Mapping[str, str] | None = None,
+) -> Backend:
+    """Repeat the upgrade request to the backend for `target`, some headers replaced. Raises OSError, StatusError."""
+    name = host if context is not None else None
+    connecting = asyncio.open_connection(host, port, ssl=context, server_hostname=name, limit=_HEAD_LIMIT)
+    reader, writer = await asyncio.wait_for(connecting, _CONNECT_SECONDS)
+    try:
+        writer.write(_request(http, host, port, target, replaced or {}))
+        await writer.drain()
+        return Backend(await _head(reader), reader, writer)
+    except BaseException:
+        writer.close()
+        raise
+
+
 async def through(
     http: web.BaseRequest, host: str, port: int, target: str, context: ssl.SSLContext
 ) -> web.StreamResponse:
-    """Repeat the upgrade request to the backend for `target`, connect the two. Raises OSError, StatusError."""
-    connecting = asyncio.open_connection(host, port, ssl=context, server_hostname=host, limit=_HEAD_LIMIT)
-    reader, writer = await asyncio.wait_for(connecting, _CONNECT_SECONDS)
-    try:
-        writer.write(_request(http, host, port, target))
-        await writer.drain()
-        head = await _head(reader)
-        if b" 101 " not in head.split(b"\r\n", 1)[0] + b" ":
-            raise await _refused(head, reader)
-        await _join(http, head, reader, writer)
-    finally:
-        writer.close()
-        with contextlib.suppress(OSError):
-            await writer.wait_closed()
-    response = Upgraded(status=101)
-    response.force_close()
-    return response
+    """Hand an upgrade through to a kubelet. Raises OSError, StatusError."""
+    async with await connect(http, host, port, target, context) as backend:
+        if backend.status != _SWITCHING:
+            raise await backend.refusal()
+        return await backend.join(http)
 
 
-def _request(http: web.BaseRequest, host: str, port: int, target: str) -> bytes:
-    lines = [f"{http.method} {target} HTTP/1.1", f"Host: {host}:{port}"]
+def wants_upgrade(http: web.BaseRequest) -> bool:
+    """Whether a request asks for another protocol on its connection."""
+    return "upgrade" in http.headers.get("Connection", "").lower() and "Upgrade" in http.headers
+
+
+def forwarded_for(http: web.BaseRequest) -> str:
+    """The client's address, after those of the proxies before us."""
+    peer = http.transport.get_extra_info("peername") if http.transport else None
+    return ", ".join(filter(None, (http.headers.get("X-Forwarded-For", ""), peer[0] if peer else "")))
+
+
+def _request(http: web.BaseRequest, host: str, port: int, target: str, replaced: Mapping[str, str]) -> bytes:
+    lines = [f"{http.method} {target} HTTP/1.1", f"Host: {host}:{port}", f"X-Forwarded-For: {forwarded_for(http)}"]
+    lines += [f"{name}: {value}" for name, value in replaced.items() if value]
+    known = {name.lower() for name in replaced}
     for name, value in http.headers.items():
         low = name.lower()
+        if low in known:
+            continue
         # A browser's token may travel as a subprotocol; it is for us, not for the kubelet.
         if low not in _DROPPED and not low.startswith(("impersonate-", "x-forwarded")):
             lines.append(f"{name}: {_without_token(value) if low == 'sec-websocket-protocol' else value}")
@@ -95,17 +182,7 @@ async def _head(reader: asyncio.StreamReader) -> bytes:
     try:
         return await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), _CONNECT_SECONDS * 6)
     except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError) as error:
-        raise errors.Internal("error dialing backend: the kubelet closed the connection") from error
-
-
-async def _refused(head: bytes, reader: asyncio.StreamReader) -> errors.StatusError:
-    with contextlib.suppress(TimeoutError):
-        body = await asyncio.wait_for(reader.read(_PIECE), 1.0)
-        text = body.decode(errors="replace").strip()
-        return errors.BadRequest(
-            text or f"unable to upgrade connection: {head.decode(errors='replace').splitlines()[0]}"
-        )
-    return errors.Internal("unable to upgrade connection")
+        raise errors.Internal("error dialing backend: the backend closed the connection") from error
 
 
 async def _join(http: web.BaseRequest, head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
