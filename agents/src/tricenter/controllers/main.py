@@ -12,6 +12,7 @@ from tricenter.controllers.clusterroles import ClusterRoleAggregation
 from tricenter.controllers.config import Config
 from tricenter.controllers.context import Context, Controller, Informers
 from tricenter.controllers.deployments import Deployments
+from tricenter.controllers.disruptions import Disruptions
 from tricenter.controllers.endpointslices import EndpointSlices
 from tricenter.controllers.garbage_collector import GarbageCollector
 from tricenter.controllers.namespaces import Namespaces
@@ -19,6 +20,7 @@ from tricenter.controllers.node_ipam import NodeIPAM
 from tricenter.controllers.node_lifecycle import NodeLifecycle
 from tricenter.controllers.podgc import PodGC
 from tricenter.controllers.replicasets import ReplicaSets
+from tricenter.controllers.resourcequotas import ResourceQuotas
 from tricenter.controllers.serviceaccounts import NamespaceFurniture
 from tricenter.runtime import metrics, notify, tasks
 
@@ -34,6 +36,8 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     EndpointSlices,
     GarbageCollector,
     PodGC,
+    ResourceQuotas,
+    Disruptions,
     ClusterRoleAggregation,
 )
 
