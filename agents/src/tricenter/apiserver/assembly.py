@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from tricenter.apiserver.admission.chain import Admission
 from tricenter.apiserver.admission.plugins import plugins
+from tricenter.apiserver.audit import policy
+from tricenter.apiserver.audit.log import AuditLog
+from tricenter.apiserver.audit.trail import Auditor
 from tricenter.apiserver.auth.authenticate import Authenticator
 from tricenter.apiserver.auth.authorize import Authorizer
 from tricenter.apiserver.auth.node import NodeAuthorizer
@@ -14,7 +17,7 @@ from tricenter.apiserver.auth.reviews import Reviews
 from tricenter.apiserver.auth.tokens import Signer, Verifier, load_public
 from tricenter.apiserver.cache.freshness import Freshness
 from tricenter.apiserver.cache.mirror import Mirror
-from tricenter.apiserver.config import Config
+from tricenter.apiserver.config import AuditConfig, Config
 from tricenter.apiserver.discovery.documents import Documents
 from tricenter.apiserver.discovery.endpoints import Discovery
 from tricenter.apiserver.discovery.issuer import Issuer
@@ -58,6 +61,7 @@ class Parts:
     watching: Watching
     server: Server
     writes: Writes
+    auditor: Auditor | None
 
 
 def assemble(config: Config) -> Parts:
@@ -98,6 +102,7 @@ def assemble(config: Config) -> Parts:
     address = f"{config.advertise_address}:{config.port}"
     issuer = Issuer(config.service_account_issuer, address, keys)
     discovery = Discovery(Documents(resources), health, instruments, issuer, address)
+    auditor = _auditor(config.audit, instruments)
     server = Server(
         authenticator=authenticator,
         authorizer=authorizer,
@@ -106,6 +111,7 @@ def assemble(config: Config) -> Parts:
         router=router,
         endpoints=discovery.endpoints(),
         instruments=instruments,
+        auditor=auditor,
     )
     return Parts(
         config=config,
@@ -120,7 +126,21 @@ def assemble(config: Config) -> Parts:
         watching=watching,
         server=server,
         writes=writes,
+        auditor=auditor,
     )
+
+
+def _auditor(config: AuditConfig | None, instruments: Instruments) -> Auditor | None:
+    if config is None:
+        return None
+    sink = AuditLog(
+        config.path,
+        max_bytes=config.max_megabytes * 1_000_000,
+        max_backups=config.max_backups,
+        max_age_days=config.max_age_days,
+    )
+    instruments.watch_audit(sink)
+    return Auditor(policy.load(config.policy), sink)
 
 
 def _general(

@@ -28,6 +28,26 @@ class EtcdConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AuditConfig:
+    """The audit log."""
+
+    policy: Path
+    """An audit.k8s.io/v1 Policy: what is noted."""
+
+    path: Path
+    """The file that events are appended to, one JSON object a line; `-TIME` is put into the name of a full one."""
+
+    max_megabytes: int = 100
+    """Size at which the file is renamed and a new one begun; upstream's default. 0 never does."""
+
+    max_backups: int = 10
+    """Renamed files that are kept; 0 keeps all."""
+
+    max_age_days: float = 30
+    """Days after which a renamed file goes; 0 keeps it."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Config:
     """Everything the API server needs to know."""
 
@@ -64,6 +84,9 @@ class Config:
     encryption: Path | None = None
     """EncryptionConfiguration (apiserver.config.k8s.io/v1, providers aesgcm and identity) of what is encrypted at
     rest; without it nothing is."""
+
+    audit: AuditConfig | None = None
+    """The audit log; without it nothing is noted."""
 
     listen: str = "0.0.0.0"  # noqa: S104  # the API is served on every address of the machine
     """Address to listen on."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from tricenter.apiserver.audit.log import AuditLog
 from tricenter.apiserver.requestinfo import RequestInfo
 from tricenter.runtime import metrics
 
@@ -39,6 +40,13 @@ class Instruments:
         self._requests.labels(info.verb, *place, str(code)).inc()
         if place[2] and info.verb not in _LONG and info.subresource not in _STREAMS:
             self._seconds.labels(info.verb, info.resource).observe(seconds)
+
+    def watch_audit(self, sink: AuditLog) -> None:
+        """Count the audit events that are lost."""
+        lost = metrics.Gauge(
+            "apiserver_audit_error_total", "Audit events that could not be written.", registry=self.registry
+        )
+        lost.set_function(lambda: float(sink.dropped))
 
     def page(self) -> tuple[str, bytes]:
         """The exposition: content type and text."""

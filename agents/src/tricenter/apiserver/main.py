@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
-from tricenter.apiserver import assembly, workers
+from tricenter.apiserver import assembly, request, workers
 from tricenter.apiserver.assembly import Parts
 from tricenter.apiserver.bootstrap import bootstrap
 from tricenter.apiserver.config import Config
@@ -41,6 +41,8 @@ async def run(config: Config, *, stop: asyncio.Event) -> None:
     finally:
         await others.stop(config.shutdown_seconds)
         await parts.etcd.close()
+        if parts.auditor is not None:
+            await asyncio.to_thread(parts.auditor.sink.close)
 
 
 async def _begin(parts: Parts) -> None:
@@ -69,6 +71,7 @@ async def listening(parts: Parts) -> AsyncIterator[None]:
     context = tls.server_context(config.cert, config.key, config.client_ca, require_client=False)
     server = web.Server(
         parts.server.handle,
+        request_factory=request.make,
         access_log=None,
         keepalive_timeout=_KEEP_ALIVE,
         handler_cancellation=True,

@@ -10,15 +10,19 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from aiohttp import web
 
 from tricenter.apiserver import errors, negotiation, requestinfo
+from tricenter.apiserver.audit.trail import Auditor
 from tricenter.apiserver.auth.authenticate import Authenticator, impersonated
-from tricenter.apiserver.auth.authorize import Authorizer, of_info
+from tricenter.apiserver.auth.authorize import Authorizer, denied, of_info
+from tricenter.apiserver.auth.rbac import Request as Wanted
 from tricenter.apiserver.auth.user import User
 from tricenter.apiserver.extensions.serving import Extensions
 from tricenter.apiserver.instruments import Instruments
+from tricenter.apiserver.request import Request
 from tricenter.apiserver.requestinfo import RequestInfo
 from tricenter.apiserver.resources import Resources
 from tricenter.apiserver.rest import answers
@@ -49,6 +53,7 @@ class Server:
         router: Router,
         endpoints: Mapping[str, Endpoint],
         instruments: Instruments,
+        auditor: Auditor | None = None,
     ) -> None:
         self._authenticator = authenticator
         self._authorizer = authorizer
@@ -57,31 +62,45 @@ class Server:
         self._router = router
         self._endpoints = endpoints
         self._instruments = instruments
+        self._auditor = auditor
 
     async def handle(self, http: web.BaseRequest) -> web.StreamResponse:
         """The handler that aiohttp calls."""
+        assert isinstance(http, Request)  # noqa: S101  # what our request factory makes
         began = time.perf_counter()
         info = requestinfo.parse(http.method, http.path, http.query)
         try:
+            response = await self._answered(http, info)
+        except (asyncio.CancelledError, ConnectionError):
+            if http.trail is not None:
+                http.trail.complete()
+            raise
+        self._instruments.count(info, response.status, time.perf_counter() - began)
+        return response
+
+    async def _answered(self, http: Request, info: RequestInfo) -> web.StreamResponse:
+        """The answer, whatever goes wrong; the end of the request's audit trail."""
+        status: dict[str, Any] | None = None
+        try:
             response = await self._answer(http, info)
         except errors.StatusError as error:
-            response = answers.status(error)
+            response, status = answers.status(error), error.status()
         except (asyncio.CancelledError, ConnectionError):
             raise
         except Exception:  # nothing about the inside leaves in a response
             log.exception("%s %s failed", http.method, http.path)
-            response = answers.status(errors.Internal("Internal error occurred: the server's log says more"))
-        self._instruments.count(info, response.status, time.perf_counter() - began)
+            failure = errors.Internal("Internal error occurred: the server's log says more")
+            if http.trail is not None:
+                http.trail.panic(failure.status())
+            return answers.status(failure)
+        if http.trail is not None:
+            http.trail.complete(response, status)
         return response
 
-    async def _answer(self, http: web.BaseRequest, info: RequestInfo) -> web.StreamResponse:
-        user = self._authenticator.user(http)
-        wanted = impersonated(http)
-        if wanted is not None:
-            self._authorizer.require_impersonation(user, wanted)
-            user = wanted
+    async def _answer(self, http: Request, info: RequestInfo) -> web.StreamResponse:
+        user = self._user(http, info)
         if not info.path.startswith(_OPEN_TO_ALL):
-            self._authorizer.require(of_info(user, info))
+            self._require(http, of_info(user, info))
         if info.is_resource:
             return await self._resource(http, info, user)
         endpoint = self._endpoint(info.path)
@@ -90,6 +109,30 @@ class Server:
         if http.method not in ("GET", "HEAD"):
             raise errors.MethodNotAllowed("the server does not allow this method on the requested resource")
         return await endpoint(http, user)
+
+    def _user(self, http: Request, info: RequestInfo) -> User:
+        """Who makes the request, or in whose name it is made; from here on it is audited."""
+        try:
+            user = self._authenticator.user(http)
+        except errors.Unauthorized as error:
+            if self._auditor is not None:
+                self._auditor.refused(http, info, error.status())
+            raise
+        trail = self._auditor.begin(http, info, user) if self._auditor is not None else None
+        wanted = impersonated(http)
+        if wanted is None:
+            return user
+        self._authorizer.require_impersonation(user, wanted)
+        if trail is not None:
+            trail.impersonated(wanted)
+        return wanted
+
+    def _require(self, http: Request, request: Wanted) -> None:
+        decision = self._authorizer.decide(request)
+        http.annotations["authorization.k8s.io/decision"] = "allow" if decision.allowed else "forbid"
+        http.annotations["authorization.k8s.io/reason"] = decision.reason
+        if not decision.allowed:
+            raise denied(request, decision.reason)
 
     def _endpoint(self, path: str) -> Endpoint | None:
         """The handler of a path that is not a resource; `/readyz/etcd` belongs to `/readyz`."""
@@ -100,7 +143,7 @@ class Server:
                 return endpoint
             path = path.rpartition("/")[0]
 
-    async def _resource(self, http: web.BaseRequest, info: RequestInfo, user: User) -> web.StreamResponse:
+    async def _resource(self, http: Request, info: RequestInfo, user: User) -> web.StreamResponse:
         path = (info.group, info.version, info.resource)
         resource = self._resources.find(*path) or await self._extensions.find(*path)
         if resource is None:
@@ -113,7 +156,7 @@ class Server:
             form = negotiation.accept(http.headers.get("Accept"))
         if not resource.kind.namespaced and info.namespace:
             info = _cluster_scoped(info)
-        call = Call(http=http, info=info, user=user, resource=resource, form=form)
+        call = Call(http=http, info=info, user=user, resource=resource, form=form, annotations=http.annotations)
         handler = self._router.handler(call)
         if info.verb in _WRITES and info.subresource not in _UNTRANSFORMED:
             # A client that goes away does not interrupt a write half way.

@@ -12,16 +12,25 @@ from aiohttp import web
 
 from tricenter.apiserver import errors
 from tricenter.apiserver.protobuf import decode
+from tricenter.apiserver.request import Request
 from tricenter.apiserver.resources import Resource
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+JSON = "application/json"
 _YAML_TYPES = ("application/yaml", "application/x-yaml", "text/yaml")
 _DEPTH = 200
 """Deepest nesting of a YAML body; JSON's own parser has a limit of its own."""
 
 
 async def read(http: web.BaseRequest, limit: int) -> bytes:
-    """The body. Raises TooLarge above `limit` bytes."""
+    """The body, noted for the audit log too. Raises TooLarge above `limit` bytes."""
+    body = await _read(http, limit)
+    if isinstance(http, Request):
+        http.received = body
+    return body
+
+
+async def _read(http: web.BaseRequest, limit: int) -> bytes:
     declared = http.content_length
     if declared is not None and declared > limit:
         raise _too_large(limit)

@@ -1,0 +1,42 @@
+"""A request with what is noted about it on its way: its audit trail, and headers that every answer to it carries."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+if TYPE_CHECKING:
+    from tricenter.apiserver.audit.trail import Trail
+
+_LONGEST_ID = 64
+
+
+class Request(web.BaseRequest):
+    """What `web.Server` hands to our handler."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        given = self.headers.get("Audit-ID", "")
+        self.audit_id = given if given and len(given) <= _LONGEST_ID else str(uuid.uuid4())
+        """The client's own id or a new one (staging/src/k8s.io/apiserver endpoints/filters/audit_init.go)."""
+        self.answered: dict[str, str] = {"Audit-Id": self.audit_id}
+        """Headers of the answer, also of one that is streamed."""
+        self.annotations: dict[str, str] = {}
+        """Of the audit events."""
+        self.received: bytes | None = None
+        """The body, once it has been read."""
+        self.trail: Trail | None = None
+
+    async def _prepare_hook(self, response: web.StreamResponse) -> None:
+        """Called by aiohttp before the head of any answer is written."""
+        response.headers.update(self.answered)
+        if self.trail is not None:
+            self.trail.started(response.status)
+
+
+def make(*arguments: Any) -> Request:
+    """A request factory for `web.Server`."""
+    return Request(*arguments, asyncio.get_running_loop())
