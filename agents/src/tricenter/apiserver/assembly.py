@@ -70,7 +70,7 @@ def assemble(config: Config) -> Parts:
     rules = encryption.load(config.encryption) if config.encryption else encryption.PLAIN
     store = Store(etcd, rules)
     resources = Resources(config.history_events)
-    mirror = Mirror(etcd, resources.caches(), rules)
+    mirror = Mirror(etcd, resources.caches(), rules, remembered=config.recalled_revisions)
     fresh = Freshness(etcd, mirror)
     extensions = Extensions(resources, mirror, fresh, history=config.history_events)
     health = Health(fresh, mirror)

@@ -115,6 +115,9 @@ class Config:
     history_events: int = 8192
     """Events a resource remembers for watches that resume from a revision."""
 
+    recalled_revisions: int = 5000
+    """Revisions before its start that a server takes from etcd's memory, for watches that come from another server."""
+
     event_ttl: int = 3600
     """Seconds that an Event object lives."""
 

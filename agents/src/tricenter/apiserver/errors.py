@@ -17,6 +17,7 @@ StatusError                 any error that a client sees as a Status object
  ├─ Internal                500 InternalError
  ├─ Unavailable             503 ServiceUnavailable
  └─ Timeout                 504 Timeout
+     └─ Uncertain           504 Timeout: a write may have been done
 
 The wording follows k8s.io/apimachinery pkg/api/errors, so that clients that match on text keep working.
 """
@@ -155,6 +156,10 @@ class Unavailable(StatusError):
 
 class Timeout(StatusError):
     code, reason = 504, "Timeout"
+
+
+class Uncertain(Timeout):
+    pass
 
 
 def not_found(target: Target) -> NotFound:

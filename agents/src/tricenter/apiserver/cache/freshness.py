@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-from aetcd import rpc
-
 from tricenter.apiserver.cache.mirror import Mirror
 from tricenter.apiserver.storage.etcd import Etcd
 
@@ -45,5 +43,4 @@ class Freshness:
 
     async def revision(self) -> int:
         """etcd's revision, read linearizably."""
-        response = await self._etcd.range(rpc.RangeRequest(key=b"\0", limit=1, count_only=True))
-        return int(response.header.revision)
+        return await self._etcd.revision()

@@ -17,7 +17,7 @@ import orjson
 from aetcd import rpc
 
 from tricenter.apiserver import errors
-from tricenter.apiserver.cache import watcher
+from tricenter.apiserver.cache import recall, watcher
 from tricenter.apiserver.cache.entry import Entry
 from tricenter.apiserver.cache.history import ERROR, Change
 from tricenter.apiserver.cache.resource import ResourceCache
@@ -29,6 +29,9 @@ log = logging.getLogger(__name__)
 
 _ROOT = b"/registry/"
 _PAGE = 1000
+_PROGRESS = rpc.WatchRequest(progress_request=rpc.WatchProgressRequest())
+_TICK, _SILENCE = 1.0, 1.5
+"""Seconds after which the stream is asked for a sign of life, and after which one that gives none is left."""
 _PROGRESS_FIRST, _PROGRESS_NEXT = 0.005, 0.05
 """Seconds a reader waits before etcd is asked how far the stream is, and between two such questions."""
 
@@ -36,8 +39,17 @@ _PROGRESS_FIRST, _PROGRESS_NEXT = 0.005, 0.05
 class Mirror:
     """All caches and the revision up to which they are complete."""
 
-    def __init__(self, etcd: Etcd, caches: Iterable[ResourceCache], rules: Encryption = encryption.PLAIN) -> None:
+    def __init__(
+        self,
+        etcd: Etcd,
+        caches: Iterable[ResourceCache],
+        rules: Encryption = encryption.PLAIN,
+        *,
+        remembered: int = 0,
+    ) -> None:
         self.revision = 0
+        self._remembered = remembered
+        self._silence = asyncio.timeout(None)
         self.synced = asyncio.Event()
         self._etcd = etcd
         self._rules = rules
@@ -77,20 +89,36 @@ class Mirror:
             key=_ROOT, range_end=_end(_ROOT), start_revision=self.revision + 1, progress_notify=True
         )
         self._requests.put_nowait(rpc.WatchRequest(create_request=create))
-        async for response in self._etcd.watch(self._outgoing(self._requests)):
-            if response.compact_revision:
-                raise errors.expired("compacted")
-            if response.canceled:
-                raise errors.Unavailable(f"etcd cancelled the watch: {response.cancel_reason}")
-            if response.created:
-                continue
-            self._take(response)
+        member = self._etcd.member
+        try:
+            async with asyncio.timeout(None) as self._silence:
+                async for response in self._etcd.watch(self._outgoing(self._requests)):
+                    self._silence.reschedule(None)
+                    self._answer(response)
+        except TimeoutError:
+            self._etcd.leave(member)
+            raise errors.Unavailable(f"etcd member {member.endpoint} is silent") from None
         raise errors.Unavailable("etcd ended the watch")
 
-    @staticmethod
-    async def _outgoing(queue: asyncio.Queue[rpc.WatchRequest]) -> AsyncIterator[rpc.WatchRequest]:
+    def _answer(self, response: rpc.WatchResponse) -> None:
+        if response.compact_revision:
+            raise errors.expired("compacted")
+        if response.canceled:
+            raise errors.Unavailable(f"etcd cancelled the watch: {response.cancel_reason}")
+        if not response.created:
+            self._take(response)
+
+    async def _outgoing(self, queue: asyncio.Queue[rpc.WatchRequest]) -> AsyncIterator[rpc.WatchRequest]:
+        """What is asked of etcd; when nothing is, how far the stream is, so that a silent member is noticed."""
+        loop = asyncio.get_running_loop()
         while True:
-            yield await queue.get()
+            try:
+                request = await asyncio.wait_for(queue.get(), _TICK)
+            except TimeoutError:
+                request = _PROGRESS
+            if self._silence.when() is None:
+                self._silence.reschedule(loop.time() + _SILENCE)
+            yield request
 
     # --- the first read ---
 
@@ -106,10 +134,13 @@ class Mirror:
             if not response.more:
                 break
             key = response.kvs[-1].key + b"\0"
+        floor, events = await recall.events(self._etcd, _ROOT, _end(_ROOT), revision=revision, count=self._remembered)
+        past = recall.past(events, floor, self._cache, found, self._entry)
         gone = errors.expired("the server has read its store again").status()
         last = watcher.json_event(ERROR, orjson.dumps(gone))
         for cache, entries in found.items():
             cache.replace(entries, revision, last)
+            cache.remember(past[cache].floor, past[cache].changes)
         self._loads += 1
         self._advance(revision)
         for tell in self._reloaded:
@@ -148,13 +179,19 @@ class Mirror:
                 loads, events = self._loads, self._adopting.setdefault(cache.prefix, [])
                 events.clear()
                 entries, revision = await self._read(cache)
+                prefix = cache.prefix.encode()
+                floor, older = await recall.events(
+                    self._etcd, prefix, _end(prefix), revision=revision, count=self._remembered
+                )
                 await self.wait(revision)
                 if loads == self._loads:
                     break
                 # Everything was read anew meanwhile: what happened between that and our read is not among the events.
         finally:
             self._adopting.pop(cache.prefix, None)
+        past = recall.past(older, floor, lambda _: cache, {cache: entries}, self._entry)
         cache.replace(entries, revision, b"")
+        cache.remember(past[cache].floor, past[cache].changes)
         for event in events:
             if event.kv.mod_revision > revision:
                 self._change(cache, event)
@@ -237,7 +274,7 @@ class Mirror:
         while self._waiting and self._waiting[0][2].done():
             heapq.heappop(self._waiting)
         if self._waiting:
-            self._requests.put_nowait(rpc.WatchRequest(progress_request=rpc.WatchProgressRequest()))
+            self._requests.put_nowait(_PROGRESS)
             self._asking = asyncio.get_running_loop().call_later(_PROGRESS_NEXT, self._ask)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from tricenter.apiserver.cache import selectable
 from tricenter.apiserver.cache.entry import Coerce, Entry, make
@@ -73,6 +73,12 @@ class ResourceCache:
         for watcher in list(self.watchers()):
             watcher.end(last)
         self._watchers.clear()
+
+    def remember(self, floor: int, changes: Iterable[Change]) -> None:
+        """What happened after `floor` and before the full read, so that watches can begin there too."""
+        self.history = History(floor, self._limit)
+        for change in changes:
+            self.history.append(change)
 
     def end(self) -> None:
         """Nothing is served from here any more: watches end, and clients begin anew."""

@@ -72,8 +72,11 @@ class Writes:
         except Lost as lost:
             await self._allocation.undo(taken)
             raise errors.already_exists(target) from lost
+        except errors.Uncertain:
+            # What was allocated stays taken until it is found to be free.
+            raise
         except errors.StatusError:
-            # Whether it was written is not known: what was allocated stays taken until it is found to be free.
+            await self._allocation.undo(taken)
             raise
         return self._load(call, stored)
 
@@ -114,6 +117,8 @@ class Writes:
             return await self._rehearse(call, key, change)
         try:
             stored = await self._store.update(key, self._known(call, key), step, lease=await self._lease(call))
+        except errors.Uncertain:
+            raise
         except errors.StatusError:
             await self._allocation.undo(taken)
             raise

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import Any
 
 import grpc
@@ -41,8 +41,19 @@ _NOT_SENT = (
     "connections to all backends failing",
     "name resolution",
     "no leader",
+    "too many requests",
+    "raft proposal dropped",
 )
 """What a refusal says that came before a write could be proposed."""
+
+_PASSING = (
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.UNKNOWN,
+    grpc.StatusCode.CANCELLED,
+    grpc.StatusCode.ABORTED,
+)
+"""Codes of failures of one member; another one, or the same one later, may do better."""
 
 _LEAST_SECONDS = 0.05
 LARGEST_REVISION = 2**63 - 1
@@ -86,6 +97,8 @@ class Etcd:
         self.timeout = config.timeout
         self._members = [Member(_endpoint(text), credentials) for text in config.endpoints]
         self._current = 0
+        self.seen = 0
+        """The newest revision that an answer has told of."""
 
     async def close(self) -> None:
         """Close all channels."""
@@ -102,7 +115,7 @@ class Etcd:
         return await self._call(lambda member: member.kv.Range, request, again=lambda _: True)
 
     async def txn(self, request: rpc.TxnRequest) -> rpc.TxnResponse:
-        """A transaction; sent to another member only when the first cannot have received it."""
+        """A transaction; sent to another member only when the first cannot have received it. Raises Uncertain."""
         return await self._call(lambda member: member.kv.Txn, request, again=_was_not_sent)
 
     async def compact(self, revision: int) -> None:
@@ -111,6 +124,15 @@ class Etcd:
             lambda member: member.kv.Compact, rpc.CompactionRequest(revision=revision), again=_was_not_sent
         )
 
+    async def put(self, key: bytes, lease: int) -> None:
+        """Make a key exist, whether it does or not."""
+        await self._call(lambda member: member.kv.Put, rpc.PutRequest(key=key, lease=lease), again=lambda _: True)
+
+    async def revision(self) -> int:
+        """The revision of the store, read linearizably."""
+        response = await self.range(rpc.RangeRequest(key=b"\0", limit=1, count_only=True))
+        return int(response.header.revision)
+
     async def grant_lease(self, ttl: int) -> int:
         """A new lease of `ttl` seconds; its id."""
         response = await self._call(
@@ -118,14 +140,15 @@ class Etcd:
         )
         return int(response.ID)
 
-    async def watch(self, requests: AsyncIterator[rpc.WatchRequest]) -> AsyncIterator[rpc.WatchResponse]:
+    async def watch(self, requests: AsyncIterator[rpc.WatchRequest]) -> AsyncGenerator[rpc.WatchResponse, None]:
         """One watch stream on the member in use; ends with Unavailable when the member goes."""
-        stream = self.member.watch.Watch(requests, metadata=(("hasleader", "true"),))
+        member = self.member
+        stream = member.watch.Watch(requests, metadata=(("hasleader", "true"),))
         try:
             async for response in stream:
                 yield response
         except grpc.aio.AioRpcError as error:
-            self._advance(self.member)
+            self.leave(member)
             raise errors.Unavailable(f"etcd watch: {error.details()}") from error
         finally:
             stream.cancel()
@@ -141,21 +164,23 @@ class Etcd:
             seconds = (ends - time.monotonic()) / (2 if others else 1)
             member = self.member
             if not await _connected(member, seconds):
-                self._advance(member)
+                self.leave(member)
                 continue
             try:
-                return await method(member)(request, timeout=max(seconds, _LEAST_SECONDS))
+                answer = await method(member)(request, timeout=max(seconds, _LEAST_SECONDS))
+                self.seen = max(self.seen, answer.header.revision)
+                return answer
             except grpc.aio.AioRpcError as error:
                 why, unknown = _understood(error), not again(error)
-                self._advance(member)
+                self.leave(member)
                 if unknown:
                     break
         if unknown:
             # Whether it was done is not known, so a client must not be told to simply send it again.
-            raise errors.Timeout(f"etcdserver: request timed out: {why}")
+            raise errors.Uncertain(f"etcdserver: request timed out: {why}")
         raise errors.Unavailable(f"etcd: {why}", retry_after=1)
 
-    def _advance(self, failed: Member) -> None:
+    def leave(self, failed: Member) -> None:
         """Prefer the next member, unless another request has already moved on."""
         if self.member is failed and len(self._members) > 1:
             self._current = (self._current + 1) % len(self._members)
@@ -192,11 +217,13 @@ def _understood(error: grpc.aio.AioRpcError) -> str:
         raise FutureRevision from error
     if error.code() == grpc.StatusCode.OUT_OF_RANGE:
         raise errors.expired(error.details() or "required revision has been compacted") from error
-    if error.code() not in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
+    if "too large" in (error.details() or "") or "larger than max" in (error.details() or ""):
+        raise errors.TooLarge("etcdserver: request is too large") from error
+    if error.code() not in _PASSING and not _was_not_sent(error):
         raise errors.Internal(f"etcd: {error.details()}") from error
     return error.details() or error.code().name
 
 
 def _was_not_sent(error: grpc.aio.AioRpcError) -> bool:
     details = (error.details() or "").lower()
-    return error.code() == grpc.StatusCode.UNAVAILABLE and any(text in details for text in _NOT_SENT)
+    return any(text in details for text in _NOT_SENT)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -9,12 +10,14 @@ from typing import Any
 from aetcd import rpc
 
 from tricenter.apiserver import errors
-from tricenter.apiserver.storage import encoding, encryption
+from tricenter.apiserver.storage import encoding, encryption, outcome
 from tricenter.apiserver.storage.encryption import Encryption
 from tricenter.apiserver.storage.etcd import LARGEST_REVISION, Etcd, FutureRevision
 
 _ATTEMPTS = 20
 """Rounds of a guaranteed update; each lost round means that another writer has won."""
+_GRACE = 0.4
+"""Seconds beyond the time of a request in which the outcome of a write is still looked for."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,7 @@ class Store:
     def __init__(self, etcd: Etcd, rules: Encryption = encryption.PLAIN) -> None:
         self._etcd = etcd
         self._rules = rules
+        self._guard = outcome.Guard(etcd)
 
     async def get(self, key: str) -> Stored | None:
         """The value, read linearizably."""
@@ -144,13 +148,41 @@ class Store:
         return Stored(value, await self._if_at(raw, revision, put))
 
     async def _if_at(self, key: bytes, revision: int, operation: rpc.RequestOp) -> int:
+        """Do a write if the key is at a revision (0: does not exist); the revision of the write.
+
+        Raises Lost; Uncertain when nobody can say whether it was done.
+        """
         compare = rpc.Compare(key=key, target=rpc.Compare.MOD, result=rpc.Compare.EQUAL, mod_revision=revision)
         read = rpc.RequestOp(request_range=rpc.RangeRequest(key=key))
-        response = await self._etcd.txn(rpc.TxnRequest(compare=[compare], success=[operation], failure=[read]))
+        for _ in range(_ATTEMPTS):
+            guard = self._guard.key
+            request = rpc.TxnRequest(compare=[compare, self._guard.stands(guard)], success=[operation], failure=[read])
+            done, current = await self._sent(key, request, guard)
+            if done:
+                return done
+            if (current.revision if current else 0) != revision:
+                raise Lost(current)
+            # It was not the key: the guard has fallen, because the outcome of another write had to be found out.
+            await self._guard.fall(guard)
+        raise errors.Timeout(f"too many interrupted writes of {key.decode()}", retry_after=1)
+
+    async def _sent(self, key: bytes, request: rpc.TxnRequest, guard: bytes) -> tuple[int, Stored | None]:
+        """Send a write; its revision, or 0 and what is there."""
+        began, since = asyncio.get_running_loop().time(), self._etcd.seen
+        try:
+            response = await self._etcd.txn(request)
+        except errors.Uncertain as lost:
+            try:
+                async with asyncio.timeout_at(began + self._etcd.timeout + _GRACE):
+                    done = await outcome.find(self._etcd, self._guard, key, request, stood=guard, since=since)
+                    present = None if done else (await self._etcd.range(rpc.RangeRequest(key=key))).kvs
+            except (errors.StatusError, outcome.Compacted, TimeoutError) as error:
+                raise lost from error
+            return done, self._stored(present[0]) if present else None
         if response.succeeded:
-            return int(response.header.revision)
+            return int(response.header.revision), None
         pairs = response.responses[0].response_range.kvs
-        raise Lost(self._stored(pairs[0]) if pairs else None)
+        return 0, self._stored(pairs[0]) if pairs else None
 
     def _stored(self, pair: rpc.KeyValue) -> Stored:
         value = self._rules.open(pair.key, pair.value)

@@ -1,0 +1,75 @@
+"""Whether a write took place whose answer got lost.
+
+Reading the key back is not enough: the write may still be on its way and be done later. So every write demands that a
+key of ours, the guard, does not exist. To make the guard exist stops all writes that are under way; after that, what
+etcd has seen of the key is the whole truth, and what was not done can be sent again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+
+from aetcd import rpc
+
+from tricenter.apiserver.storage import past
+from tricenter.apiserver.storage.etcd import Etcd
+from tricenter.apiserver.storage.past import Compacted
+
+__all__ = ["Compacted", "Guard", "find"]
+
+_PREFIX = "/tricenter/guards/"
+_LEASE_SECONDS = 3600
+"""How long a fallen guard is kept: longer than any request can be on its way."""
+
+
+class Guard:
+    """The key that must not exist while writes of this server are done."""
+
+    def __init__(self, etcd: Etcd) -> None:
+        self._etcd = etcd
+        self._lock = asyncio.Lock()
+        self.key = _fresh()
+
+    @staticmethod
+    def stands(key: bytes) -> rpc.Compare:
+        """The condition of a write."""
+        return rpc.Compare(key=key, target=rpc.Compare.CREATE, result=rpc.Compare.EQUAL, create_revision=0)
+
+    async def fall(self, key: bytes) -> None:
+        """Stop the writes that were sent with this guard; further ones get another."""
+        async with self._lock:
+            if self.key == key:
+                lease = await self._etcd.grant_lease(_LEASE_SECONDS)
+                await self._etcd.put(key, lease)
+                self.key = _fresh()
+
+
+def _fresh() -> bytes:
+    return f"{_PREFIX}{uuid.uuid4()}".encode()
+
+
+async def find(etcd: Etcd, guard: Guard, key: bytes, sent: rpc.TxnRequest, *, stood: bytes, since: int) -> int:
+    """The revision at which a write took place that was sent after `since`; 0 when it did not and will not.
+
+    Raises StatusError or Compacted when that cannot be found out.
+    """
+    await guard.fall(stood)
+    until = await etcd.revision()
+    if until <= since:
+        return 0
+    for event in await past.events(etcd, key, after=since, until=until):
+        if _is_of(event, sent):
+            return int(event.kv.mod_revision)
+    return 0
+
+
+def _is_of(event: rpc.Event, sent: rpc.TxnRequest) -> bool:
+    """Whether an event is what a write does: the same value, put on the same version of the object."""
+    expected, operation = sent.compare[0].mod_revision, sent.success[0]
+    before = event.prev_kv.mod_revision if event.HasField("prev_kv") else 0
+    if before != expected:
+        return False
+    if operation.HasField("request_put"):
+        return bool(event.type == rpc.Event.PUT and event.kv.value == operation.request_put.value)
+    return bool(event.type == rpc.Event.DELETE)
