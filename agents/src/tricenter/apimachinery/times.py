@@ -20,7 +20,7 @@ def now_micro() -> str:
 
 def rfc3339(moment: datetime) -> str:
     """`moment` with whole seconds, in UTC."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.astimezone(UTC).isoformat(timespec="seconds")[:19] + "Z"
 
 
 def rfc3339_micro(moment: datetime) -> str:

@@ -31,16 +31,15 @@ def element_key(item: Any, kind: Type) -> str:
     return f"k:{orjson.dumps(found, option=orjson.OPT_SORT_KEYS).decode()}"
 
 
-def _is_list(kind: Type, *values: Any) -> bool:
-    return kind.shape is Shape.LIST and not kind.atomic and all(isinstance(value, list) for value in values)
+_STRUCT, _LIST, _SCALAR = Shape.STRUCT, Shape.LIST, Shape.SCALAR
 
 
-def _is_map(kind: Type, *values: Any) -> bool:
-    return (
-        kind.shape in {Shape.STRUCT, Shape.MAP, Shape.ANY}
-        and not kind.atomic
-        and all(isinstance(value, dict) for value in values)
-    )
+def _is_list(kind: Type, value: Any) -> bool:
+    return isinstance(value, list) and kind.shape is _LIST and not kind.atomic
+
+
+def _is_map(kind: Type, value: Any) -> bool:
+    return isinstance(value, dict) and not kind.atomic and kind.shape is not _LIST and kind.shape is not _SCALAR
 
 
 def child(kind: Type, key: str) -> Type:
@@ -48,15 +47,14 @@ def child(kind: Type, key: str) -> Type:
     return kind.fields.get(key, ANY) if kind.shape is Shape.STRUCT else kind.element
 
 
-def _named(kind: Type, key: str) -> bool:
-    """Whether this is a field of a struct; map entries are items, which are owned as such."""
-    return kind.shape is Shape.STRUCT and key in kind.fields
-
-
 def field_set(value: Any, kind: Type) -> Node | None:
     """The node of a value: what somebody who sets it owns. None for an empty associative list."""
     if _is_map(kind, value):
-        children = {f"f:{key}": node for key, item in value.items() if (node := _entry(kind, key, item)) is not None}
+        children: Node = {}
+        for key, item in value.items():
+            node = _entry(kind, key, item) if isinstance(item, dict | list) else LEAF
+            if node is not None:
+                children[f"f:{key}"] = node
         return make(False, children)
     if not _is_list(kind, value):
         return LEAF
@@ -69,10 +67,14 @@ def field_set(value: Any, kind: Type) -> Node | None:
 
 
 def _entry(kind: Type, key: str, item: Any) -> Node | None:
-    node = field_set(item, child(kind, key))
+    field = kind.fields.get(key) if kind.shape is _STRUCT else None
+    node = field_set(item, child(kind, key) if field is None else field)
+    if field is not None:
+        return LEAF if node is None and item == {} else node
+    # Entries of a map are items, which are owned as such.
     if node is None:
-        return LEAF if item == {} or not _named(kind, key) else None
-    return node if _named(kind, key) or is_member(node) else make(True, node)
+        return LEAF
+    return node if is_member(node) else make(True, node)
 
 
 class Comparison:
@@ -129,9 +131,9 @@ def _compare_lists(old: list[Any], new: list[Any], kind: Type) -> _Triple:
 
 
 def _compare_into(old: Any, new: Any, kind: Type, key: str, into: _Triple) -> None:
-    if _is_map(kind, old, new):
+    if _is_map(kind, old) and isinstance(new, dict):
         parts = _compare_maps(old, new, kind)
-    elif _is_list(kind, old, new):
+    elif _is_list(kind, old) and isinstance(new, list):
         parts = _compare_lists(old, new, kind)
     else:
         _put(into[2], key, LEAF)
@@ -148,12 +150,12 @@ def _put(target: Node, key: str, node: Node | None) -> None:
 
 def merge(old: Any, new: Any, kind: Type) -> Any:
     """`new` laid over `old`: maps and associative lists merge, everything else is taken from `new`."""
-    if _is_map(kind, old, new):
+    if _is_map(kind, old) and isinstance(new, dict):
         result = dict(old)
         for key, value in new.items():
             result[key] = merge(old[key], value, child(kind, key)) if key in old else value
         return result
-    if _is_list(kind, old, new):
+    if _is_list(kind, old) and isinstance(new, list):
         return _merge_lists(old, new, kind)
     return new
 

@@ -1,10 +1,10 @@
 """JSON patch (RFC 6902) over JSON pointers (RFC 6901)."""
 
-import copy
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tricenter.apimachinery import copies
 from tricenter.apimachinery.patches.errors import PatchError, PatchTestFailed
 
 MAX_OPERATIONS = 10_000
@@ -21,7 +21,7 @@ def json_patch(doc: Any, ops: Sequence[Mapping[str, Any]]) -> Any:
         raise PatchError("a JSON patch is a list of operations")
     if len(ops) > MAX_OPERATIONS:
         raise PatchError(f"The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {len(ops)}")
-    result = copy.deepcopy(doc)
+    result = copies.deep(doc)
     for operation in ops:
         result = _apply(result, operation)
     return result
@@ -34,13 +34,13 @@ def _apply(doc: Any, operation: Mapping[str, Any]) -> Any:
     if name in _VALUE_OPERATIONS:
         if "value" not in operation:
             raise PatchError(f"{name} operation needs a value: {operation.get('path')}")
-        return _apply_value(doc, str(name), path, copy.deepcopy(operation["value"]))
+        return _apply_value(doc, str(name), path, copies.deep(operation["value"]))
     if name == "remove":
         return _remove(doc, path)[0]
     if name in _FROM_OPERATIONS:
         origin = _pointer(operation, "from")
         if name == "copy":
-            return _add(doc, path, copy.deepcopy(_get(doc, origin)))
+            return _add(doc, path, copies.deep(_get(doc, origin)))
         if path[: len(origin)] == origin and path != origin:
             raise PatchError("a value cannot be moved into itself")
         doc, value = _remove(doc, origin)

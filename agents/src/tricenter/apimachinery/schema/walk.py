@@ -8,6 +8,7 @@ from typing import Any
 from tricenter.apimachinery import quantity, times
 from tricenter.apimachinery.schema.types import Shape, Type
 
+_STRUCT, _LIST, _MAP, _SCALAR = Shape.STRUCT, Shape.LIST, Shape.MAP, Shape.SCALAR
 _TIME_LENGTH = len("2026-01-02T03:04:05Z")
 _MICRO_LENGTH = len("2026-01-02T03:04:05.000006Z")
 
@@ -15,12 +16,39 @@ _MICRO_LENGTH = len("2026-01-02T03:04:05.000006Z")
 def unknown_fields(obj: dict[str, Any], kind: Type) -> list[str]:
     """Paths of the fields that the type does not have: `spec.containers[0].imge`."""
     found: list[str] = []
-    _unknown(obj, kind, "", found)
+    if not _known(obj, kind):
+        _unknown(obj, kind, "", found)
     return found
 
 
+def _known(value: Any, kind: Type) -> bool:
+    """Whether the type has all fields: asked first, for paths are needed for very few objects."""
+    if kind.shape is _STRUCT:
+        return not isinstance(value, dict) or _known_struct(value, kind)
+    element = kind.items
+    if element is None or element.shape is _SCALAR:
+        return True
+    if kind.shape is _LIST:
+        return not isinstance(value, list) or all(_known(child, element) for child in value)
+    return (
+        kind.shape is not _MAP or not isinstance(value, dict) or all(_known(item, element) for item in value.values())
+    )
+
+
+def _known_struct(value: dict[str, Any], kind: Type) -> bool:
+    fields = kind.fields
+    for key, child in value.items():
+        field = fields.get(key)
+        if field is None:
+            if not kind.open:
+                return False
+        elif isinstance(child, dict | list) and not _known(child, field):
+            return False
+    return True
+
+
 def _unknown(value: Any, kind: Type, path: str, found: list[str]) -> None:
-    if kind.shape is Shape.STRUCT:
+    if kind.shape is _STRUCT:
         if isinstance(value, dict):
             for key, child in value.items():
                 field = kind.fields.get(key)
@@ -29,11 +57,11 @@ def _unknown(value: Any, kind: Type, path: str, found: list[str]) -> None:
                         found.append(f"{path}.{key}" if path else key)
                 elif isinstance(child, dict | list):
                     _unknown(child, field, f"{path}.{key}" if path else key, found)
-    elif kind.shape is Shape.MAP:
-        if kind.element.shape is not Shape.SCALAR and isinstance(value, dict):
+    elif kind.shape is _MAP:
+        if kind.element.shape is not _SCALAR and isinstance(value, dict):
             for key, child in value.items():
                 _unknown(child, kind.element, f"{path}.{key}", found)
-    elif kind.shape is Shape.LIST and kind.element.shape is not Shape.SCALAR and isinstance(value, list):
+    elif kind.shape is _LIST and kind.element.shape is not _SCALAR and isinstance(value, list):
         for index, child in enumerate(value):
             _unknown(child, kind.element, f"{path}[{index}]", found)
 
@@ -43,13 +71,13 @@ def prune(value: Any, kind: Type) -> None:
 
     Values of the wrong type are left for validation to report.
     """
-    if kind.shape is Shape.STRUCT:
+    if kind.shape is _STRUCT:
         if isinstance(value, dict):
             _prune_struct(value, kind)
-    elif kind.shape is Shape.MAP:
+    elif kind.shape is _MAP:
         if isinstance(value, dict):
             _prune_map(value, kind.element)
-    elif kind.shape is Shape.LIST and isinstance(value, list):
+    elif kind.shape is _LIST and isinstance(value, list):
         _prune_list(value, kind.element)
 
 
@@ -63,7 +91,7 @@ def _prune_struct(value: dict[str, Any], kind: Type) -> None:
         elif field is None:
             if not kind.open:
                 dropped.append(key)
-        elif field.shape is not Shape.SCALAR:
+        elif field.shape is not _SCALAR:
             prune(child, field)
         elif field.name in _CANONICAL:
             value[key] = _CANONICAL[field.name](child)
@@ -75,18 +103,18 @@ def _prune_map(value: dict[str, Any], element: Type) -> None:
     for key, child in list(value.items()):
         if child is None:
             # decoding null into a map of strings gives the empty string
-            if element.shape is Shape.SCALAR and element.name in ("string", "bytes"):
+            if element.shape is _SCALAR and element.name in ("string", "bytes"):
                 value[key] = ""
             elif element.shape is not Shape.ANY:
                 del value[key]
-        elif element.shape is not Shape.SCALAR:
+        elif element.shape is not _SCALAR:
             prune(child, element)
         elif element.name in _CANONICAL:
             value[key] = _CANONICAL[element.name](child)
 
 
 def _prune_list(value: list[Any], element: Type) -> None:
-    if element.shape is not Shape.SCALAR:
+    if element.shape is not _SCALAR:
         for child in value:
             prune(child, element)
     elif element.name in _CANONICAL:

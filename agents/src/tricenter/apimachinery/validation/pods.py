@@ -1,9 +1,8 @@
 """Rules of pods and pod templates."""
 
-import copy
 from collections.abc import Iterator
 
-from tricenter.apimachinery import fielderrors, names
+from tricenter.apimachinery import copies, fielderrors, names
 from tricenter.apimachinery.validation.containers import container
 from tricenter.apimachinery.validation.metadata import annotations
 from tricenter.apimachinery.validation.rules import (
@@ -234,7 +233,7 @@ def resize(old: Object, new: Object) -> Errors:
     """The `resize` subresource: only resources of containers change."""
 
     def without(obj: Object) -> Object:
-        spec = copy.deepcopy(sub(obj, "spec"))
+        spec = copies.deep(sub(obj, "spec"))
         for _, found in _all(spec, "spec"):
             found.pop("resources", None)
             found.pop("resizePolicy", None)

@@ -5,8 +5,9 @@ A kind with rules of its own has a subclass in one of the sibling modules; `stra
 
 from __future__ import annotations
 
-import copy
 from typing import Any
+
+from tricenter.apimachinery import copies
 
 Object = dict[str, Any]
 
@@ -95,7 +96,7 @@ class Strategy:
 
 def _keep(old: Object, new: Object, key: str) -> None:
     if key in old:
-        new[key] = copy.deepcopy(old[key])
+        new[key] = copies.deep(old[key])
     else:
         new.pop(key, None)
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import replace
 from typing import Any
 
-from tricenter.apimachinery import selectors, times
+from tricenter.apimachinery import copies, selectors, times
 from tricenter.apiserver import errors
 from tricenter.apiserver.cache.freshness import Freshness
 from tricenter.apiserver.requestinfo import RequestInfo
@@ -58,7 +57,7 @@ class Eviction:
         key = self._budgets.key(call.info.namespace, budget["metadata"]["name"])
 
         async def step(present: Object) -> Object:
-            return disrupted(copy.deepcopy(present), pod)
+            return disrupted(copies.deep(present), pod)
 
         await self._store.update(key, None, step)
 

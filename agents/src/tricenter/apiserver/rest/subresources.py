@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 from aiohttp import web
 
-from tricenter.apimachinery import fielderrors, times
+from tricenter.apimachinery import copies, fielderrors, times
 from tricenter.apiserver import errors
 from tricenter.apiserver.config import Config
 from tricenter.apiserver.registry import metadata, strategies
@@ -81,7 +80,7 @@ class Subresources:
     async def _scale(self, call: Call, change: patching.Patch) -> web.StreamResponse:
         async def step(old: Object) -> Object:
             return await self._writes.changes.updated(
-                call, old, scaling.scaled(copy.deepcopy(old), change(scaling.of(old)), call.target)
+                call, old, scaling.scaled(copies.deep(old), change(scaling.of(old)), call.target)
             )
 
         return answers.json(scaling.of(await self._writes.modify(call, step)), warnings=call.warnings)
@@ -95,7 +94,7 @@ class Subresources:
         assert isinstance(strategy, NamespaceStrategy)  # noqa: S101  # only namespaces have this subresource
 
         async def step(old: Object) -> Object:
-            new = copy.deepcopy(wanted)
+            new = copies.deep(wanted)
             metadata.keep(old, new, call.target)
             strategy.prepare_finalize(old, new)
             return new

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import web
 
-from tricenter.apimachinery import managedfields, times
+from tricenter.apimachinery import copies, managedfields, times
 from tricenter.apiserver import errors
 from tricenter.apiserver.config import Config
 from tricenter.apiserver.registry import conversion, strategies
@@ -48,7 +47,7 @@ class Writes:
         """Store a new object; the object as stored. A generated name that is taken is generated again."""
         generated = obj["metadata"].get("generateName") and not obj["metadata"].get("name")
         for attempt in range(_GENERATED_ATTEMPTS):
-            new = await self.changes.created(call, copy.deepcopy(obj) if generated else obj, managed=managed)
+            new = await self.changes.created(call, copies.deep(obj) if generated else obj, managed=managed)
             try:
                 return await self._insert(call, new)
             except errors.AlreadyExists:
@@ -88,7 +87,7 @@ class Writes:
         obj = bodies.as_object(bodies.parse(body, bodies.media_type(call.http)), call.resource)
 
         async def change(old: Object) -> Object:
-            return await self.changes.updated(call, old, copy.deepcopy(obj))
+            return await self.changes.updated(call, old, copies.deep(obj))
 
         return self.answer(call, await self.modify(call, change))
 
@@ -104,7 +103,7 @@ class Writes:
 
         async def step(stored: Object) -> Object | None:
             old = conversion.to_served(call.resource, stored)
-            new = await change(copy.deepcopy(old))
+            new = await change(copies.deep(old))
             if _finished(new, strategy.finalizers(new)):
                 released[:] = self._allocation.held(call.resource, old)
                 return None
@@ -152,7 +151,7 @@ class Writes:
         patch = patching.parse(call, body, media)
 
         async def change(old: Object) -> Object:
-            return await self.changes.updated(call, old, copy.deepcopy(patch(old)))
+            return await self.changes.updated(call, old, copies.deep(patch(old)))
 
         return self.answer(call, await self.modify(call, change))
 
@@ -178,8 +177,8 @@ class Writes:
     def _merge(self, call: Call, live: Object | None, applied: Object) -> Object:
         try:
             return managedfields.apply(
-                copy.deepcopy(live),
-                copy.deepcopy(applied),
+                copies.deep(live),
+                copies.deep(applied),
                 kind=call.resource.kind,
                 manager=call.manager,
                 force=truth(call.query.get("force")),

@@ -56,6 +56,7 @@ _PASSING = (
 """Codes of failures of one member; another one, or the same one later, may do better."""
 
 _LEAST_SECONDS = 0.05
+_READY, _FAILED = grpc.ChannelConnectivity.READY, grpc.ChannelConnectivity.TRANSIENT_FAILURE
 LARGEST_REVISION = 2**63 - 1
 
 
@@ -201,14 +202,15 @@ class Etcd:
 async def _connected(member: Member, seconds: float) -> bool:
     """Whether the member can be sent a request; a connection that is being made is waited for."""
     channel = member.channel
-    ready, failed = grpc.ChannelConnectivity.READY, grpc.ChannelConnectivity.TRANSIENT_FAILURE
+    if channel.get_state() is _READY:  # nearly always, and a bound on the time would cost as much as the request
+        return True
     try:
         async with asyncio.timeout(seconds):
-            while (state := channel.get_state(try_to_connect=True)) not in (ready, failed):
+            while (state := channel.get_state(try_to_connect=True)) not in (_READY, _FAILED):
                 await channel.wait_for_state_change(state)
     except TimeoutError:
         return False
-    return state == ready
+    return state is _READY
 
 
 def _understood(error: grpc.aio.AioRpcError) -> str:
