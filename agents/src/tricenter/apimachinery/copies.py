@@ -4,11 +4,14 @@ Objects are what JSON has and nothing else, so going through JSON copies them; i
 `copy.deepcopy`, which looks at every value for what it may be.
 """
 
-from typing import Any
+from typing import TypeVar
 
 import orjson
 
+Value = TypeVar("Value")
 
-def deep(obj: Any) -> Any:
+
+def deep(obj: Value) -> Value:
     """A copy that shares nothing with `obj`."""
-    return orjson.loads(orjson.dumps(obj))
+    copied: Value = orjson.loads(orjson.dumps(obj))
+    return copied
