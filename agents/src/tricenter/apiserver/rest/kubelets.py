@@ -1,14 +1,14 @@
 """log, exec, attach and port-forward: passed through to the kubelet of the pod's node.
 
 A log is an HTTP answer of the kubelet handed on in pieces. The others begin with an upgrade (WebSocket, RFC 6455,
-or SPDY); the request is repeated towards the kubelet and from then on bytes go both ways untouched, so the kubelet
-speaks the client's protocol (KEP-4006).
+or SPDY); the request is repeated towards the kubelet and from then on bytes go both ways untouched, but for WebSocket
+protocols that runtimes do not know: these are translated (KEP-4006, module translating).
 """
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -19,7 +19,7 @@ from aiohttp import web
 from tricenter.apiserver import errors
 from tricenter.apiserver.config import Config
 from tricenter.apiserver.resources import Resources
-from tricenter.apiserver.rest import tunnel
+from tricenter.apiserver.rest import translating, tunnel
 from tricenter.apiserver.rest.call import Call
 from tricenter.apiserver.rest.reads import Reads
 from tricenter.apiserver.rest.router import Handler, Special
@@ -116,9 +116,17 @@ class Kubelets:
         _, place = await self._place(call)
         target = f"{_path(call, place)}?{urlencode(_parameters(call))}"
         try:
-            return await tunnel.through(call.http, place.host, place.port, target, self.context())
+            return await _way(call)(call.http, place.host, place.port, target, self.context())
         except OSError as error:
             raise _unreachable(place, error) from error
+
+
+def _way(call: Call) -> Callable[..., Awaitable[web.StreamResponse]]:
+    """How a client's protocol gets to the kubelet."""
+    offered = tunnel.protocols(call.http)
+    if call.info.subresource == "portforward":
+        return translating.port_forward if translating.PORT_FORWARD in offered else tunnel.through
+    return translating.exec_or_attach if translating.V5 in offered else tunnel.through
 
 
 def _path(call: Call, place: Place) -> str:

@@ -6,55 +6,17 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Self
 
 from aiohttp import web
-from multidict import CIMultiDict
 
 from tricenter.apiserver import errors
+from tricenter.runtime import upgrades
 
 _DROPPED = ("host", "authorization", "content-length", "transfer-encoding")
 _SWITCHING = 101
 _HEAD_LIMIT = 64 * 1024
 _CONNECT_SECONDS = 5.0
-_PIECE = 64 * 1024
-
-
-class Upgraded(web.StreamResponse):
-    """Stands for the answer that the backend has given itself: nothing is left to be written."""
-
-    async def prepare(self, request: web.BaseRequest) -> None:  # the interface of aiohttp
-        """The head has gone out already."""
-
-    async def write_eof(self, data: bytes = b"") -> None:
-        """The connection is closed by whoever ends it."""
-
-    @property
-    def keep_alive(self) -> bool | None:
-        """The connection is of no use for another request."""
-        return False
-
-
-class _ClientBytes:
-    """What aiohttp gives the client's bytes to after an upgrade; hands them to the backend."""
-
-    def __init__(self, backend: asyncio.StreamWriter, gone: asyncio.Event) -> None:
-        self._backend = backend
-        self._gone = gone
-
-    def feed_data(self, data: bytes) -> tuple[bool, bytes]:
-        """Bytes of the client."""
-        if not self._backend.is_closing():
-            self._backend.write(data)
-        return False, b""
-
-    def feed_eof(self) -> None:
-        """The client has gone."""
-        self._gone.set()
-
-    def set_exception(self, *_: Any) -> None:
-        """The client's connection broke."""
-        self._gone.set()
 
 
 class Backend:
@@ -71,11 +33,9 @@ class Backend:
         return int(self.head.split(b" ", 2)[1])
 
     @property
-    def headers(self) -> CIMultiDict[str]:
-        """The headers of its answer."""
-        lines = self.head.decode("latin-1").split("\r\n")[1:]
-        pairs = (line.partition(":") for line in lines if line)
-        return CIMultiDict((name, value.strip()) for name, _, value in pairs)
+    def upgraded(self) -> bool:
+        """Whether the connection has left HTTP."""
+        return self.status == _SWITCHING
 
     async def __aenter__(self) -> Self:
         return self
@@ -87,29 +47,14 @@ class Backend:
 
     async def join(self, http: web.BaseRequest) -> web.StreamResponse:
         """Connect client and backend until one of them ends; a refusal is handed on as it is."""
-        if self.status == _SWITCHING:
-            await _join(http, self.head, self.reader, self.writer)
-        elif self.status < web.HTTPBadRequest.status_code:
+        if not self.upgraded and self.status < web.HTTPBadRequest.status_code:
             raise errors.Internal(f"invalid upgrade response: status code {self.status}")
-        else:
-            await self._hand_on(http)
-        response = Upgraded(status=101)
-        response.force_close()
-        return response
-
-    async def _hand_on(self, http: web.BaseRequest) -> None:
-        if http.transport is None:
-            return
-        http.transport.write(self.head)
-        with contextlib.suppress(TimeoutError, OSError):
-            async with asyncio.timeout(_CONNECT_SECONDS * 2):
-                while piece := await self.reader.read(_PIECE):
-                    http.transport.write(piece)
+        return await upgrades.join(http, self.head, self.reader, self.writer)
 
     async def refusal(self) -> errors.StatusError:
         """What the backend said instead of upgrading, as our error."""
         with contextlib.suppress(TimeoutError):
-            body = await asyncio.wait_for(self.reader.read(_PIECE), 1.0)
+            body = await asyncio.wait_for(self.reader.read(upgrades.PIECE), 1.0)
             text = body.decode(errors="replace").strip()
             first = self.head.decode(errors="replace").splitlines()[0]
             return errors.BadRequest(text or f"unable to upgrade connection: {first}")
@@ -143,9 +88,15 @@ async def through(
 ) -> web.StreamResponse:
     """Hand an upgrade through to a kubelet. Raises OSError, StatusError."""
     async with await connect(http, host, port, target, context) as backend:
-        if backend.status != _SWITCHING:
+        if not backend.upgraded:
             raise await backend.refusal()
         return await backend.join(http)
+
+
+def protocols(http: web.BaseRequest) -> list[str]:
+    """The WebSocket subprotocols that a client knows, best first."""
+    offered = ",".join(http.headers.getall("Sec-WebSocket-Protocol", []))
+    return [item.strip() for item in offered.split(",") if item.strip()]
 
 
 def wants_upgrade(http: web.BaseRequest) -> bool:
@@ -183,29 +134,3 @@ async def _head(reader: asyncio.StreamReader) -> bytes:
         return await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), _CONNECT_SECONDS * 6)
     except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError) as error:
         raise errors.Internal("error dialing backend: the backend closed the connection") from error
-
-
-async def _join(http: web.BaseRequest, head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    transport, protocol = http.transport, http.protocol
-    if transport is None:
-        return
-    gone = asyncio.Event()
-    transport.write(head)
-    protocol.set_parser(_ClientBytes(writer, gone))  # type: ignore[arg-type]  # it needs feed_data and feed_eof only
-    leaving = asyncio.create_task(gone.wait())
-    coming = asyncio.create_task(_to_client(reader, protocol, transport))
-    try:
-        await asyncio.wait({leaving, coming}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in (leaving, coming):
-            task.cancel()
-        transport.close()
-
-
-async def _to_client(reader: asyncio.StreamReader, protocol: Any, transport: asyncio.WriteTransport) -> None:
-    """The backend's bytes, no faster than the client takes them."""
-    while piece := await reader.read(_PIECE):
-        if transport.is_closing():
-            return
-        transport.write(piece)
-        await protocol._drain_helper()  # aiohttp's only way to wait for its transport
