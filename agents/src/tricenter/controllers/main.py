@@ -11,6 +11,7 @@ from tricenter.client.leader import LeaderElection
 from tricenter.controllers.clusterroles import ClusterRoleAggregation
 from tricenter.controllers.config import Config
 from tricenter.controllers.context import Context, Controller, Informers
+from tricenter.controllers.daemonsets import DaemonSets
 from tricenter.controllers.deployments import Deployments
 from tricenter.controllers.disruptions import Disruptions
 from tricenter.controllers.endpointslices import EndpointSlices
@@ -33,6 +34,7 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     Namespaces,
     ReplicaSets,
     Deployments,
+    DaemonSets,
     EndpointSlices,
     GarbageCollector,
     PodGC,

@@ -16,7 +16,7 @@ import datetime as dt
 from collections.abc import Iterable
 from typing import Any
 
-from tricenter.apimachinery import times
+from tricenter.apimachinery import placement, times
 from tricenter.controllers import podstate
 
 Object = dict[str, Any]
@@ -118,7 +118,7 @@ def eviction_in(pod: Object, taints: Iterable[Object], now: dt.datetime) -> floa
     for taint in taints:
         if taint["effect"] != "NoExecute":
             continue
-        periods = [item.get("tolerationSeconds") for item in tolerations if tolerates(item, taint)]
+        periods = [item.get("tolerationSeconds") for item in tolerations if placement.tolerates(item, taint)]
         if not periods:
             return 0.0
         limited = [float(period) for period in periods if period is not None]
@@ -128,17 +128,6 @@ def eviction_in(pod: Object, taints: Iterable[Object], now: dt.datetime) -> floa
         left = max(0.0, min(limited) - (since.total_seconds() if since is not None else 0.0))
         soonest = left if soonest is None else min(soonest, left)
     return soonest
-
-
-def tolerates(toleration: Object, taint: Object) -> bool:
-    """Whether a toleration matches a taint (upstream's ToleratesTaint)."""
-    if toleration.get("effect") and toleration["effect"] != taint["effect"]:
-        return False
-    if toleration.get("key") and toleration["key"] != taint["key"]:
-        return False
-    if toleration.get("operator") == "Exists":
-        return True
-    return bool(toleration.get("key")) and (toleration.get("value") or "") == (taint.get("value") or "")
 
 
 def unready_conditions(pod: Object, now: dt.datetime) -> list[Object] | None:

@@ -7,8 +7,10 @@ import copy
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from tricenter.apimachinery import selectors
 from tricenter.client import Client, Informer, Resource, errors
 from tricenter.client.events import NORMAL, WARNING, Recorder
+from tricenter.client.informer import key_of
 from tricenter.client.resources import PODS
 from tricenter.controllers.expectations import Expectations
 from tricenter.controllers.ownership import controller_of, reference_to
@@ -122,5 +124,25 @@ def owner_key(kind: str) -> Callable[[Object], str | None]:
         if reference is None or reference["kind"] != kind:
             return None
         return f"{obj['metadata']['namespace']}/{reference['name']}"
+
+    return of
+
+
+def keys_of_pod(owners: Informer, owner_key: Callable[[Object], str | None]) -> Callable[[Object], list[str]]:
+    """For a pod: the key of its owner, or of all `owners` that would take it if it has none."""
+
+    def of(pod: Object) -> list[str]:
+        key = owner_key(pod)
+        if key is not None:
+            return [key]
+        namespace, labels = pod["metadata"]["namespace"], pod["metadata"].get("labels")
+        if controller_of(pod) is not None or not labels:
+            return []
+        return [
+            key_of(item)
+            for item in owners.store.values()
+            if item["metadata"]["namespace"] == namespace
+            and selectors.from_object(item["spec"].get("selector")).matches(labels)
+        ]
 
     return of

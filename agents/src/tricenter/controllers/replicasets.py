@@ -8,7 +8,6 @@ from typing import Any
 
 from tricenter.apimachinery import selectors, times
 from tricenter.client import errors
-from tricenter.client.informer import key_of
 from tricenter.client.resources import PODS, REPLICASETS
 from tricenter.controllers import conditions, ownership, podcontrol, podstate
 from tricenter.controllers.context import Context, Controller
@@ -77,10 +76,10 @@ class ReplicaSets(Controller):
         ownership.index_by_controller(self._pods)
         ownership.index_by_controller(self._sets)
         self._control = podcontrol.PodControl(context.api, context.recorder, REPLICASETS)
-        self._owner_key = podcontrol.owner_key("ReplicaSet")
-        self._control.observe(self._pods, self._owner_key)
+        owner_key = podcontrol.owner_key("ReplicaSet")
+        self._control.observe(self._pods, owner_key)
         self.enqueue_on(self._sets)
-        self.enqueue_on(self._pods, self._keys_of_pod)
+        self.enqueue_on(self._pods, podcontrol.keys_of_pod(self._sets, owner_key))
 
     async def reconcile(self, key: str) -> float | None:
         replica_set = self._sets.store.get(key)
@@ -136,19 +135,3 @@ class ReplicaSets(Controller):
             except errors.NotFound:
                 return None
         return again
-
-    def _keys_of_pod(self, pod: Object) -> list[str]:
-        key = self._owner_key(pod)
-        if key is not None:
-            return [key]
-        if ownership.controller_of(pod) is not None:
-            return []
-        namespace, labels = pod["metadata"]["namespace"], pod["metadata"].get("labels")
-        if not labels:
-            return []
-        return [
-            key_of(item)
-            for item in self._sets.store.values()
-            if item["metadata"]["namespace"] == namespace
-            and selectors.from_object(item["spec"].get("selector")).matches(labels)
-        ]

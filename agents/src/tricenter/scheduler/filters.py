@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from tricenter.apimachinery import placement
 from tricenter.scheduler.pods import PODS, PodInfo
 from tricenter.scheduler.state import NodeInfo
 
@@ -23,7 +24,7 @@ def attributes(pod: PodInfo, node: NodeInfo) -> str | None:
     """Taints, labels and cordons: what changes with the node, not with the pods on it."""
     if node.unschedulable and not tolerates(pod.tolerations, _UNSCHEDULABLE_TAINT):
         return UNSCHEDULABLE
-    taint = untolerated(pod.tolerations, node.taints)
+    taint = placement.untolerated(pod.tolerations, node.taints)
     if taint is not None:
         return f"node(s) had untolerated taint {{{taint['key']}: {taint.get('value') or ''}}}"
     if not matches_affinity(pod, node):
@@ -53,65 +54,14 @@ def resources(pod: PodInfo, node: NodeInfo) -> list[str]:
 
 def tolerates(tolerations: Iterable[Mapping[str, Any]], taint: Mapping[str, Any]) -> bool:
     """Whether one of `tolerations` tolerates `taint`."""
-    for toleration in tolerations:
-        if toleration.get("effect") and toleration["effect"] != taint["effect"]:
-            continue
-        if toleration.get("key") and toleration["key"] != taint["key"]:
-            continue
-        if toleration.get("operator") == "Exists":
-            return True
-        if toleration.get("key") and (toleration.get("value") or "") == (taint.get("value") or ""):
-            return True
-    return False
-
-
-def untolerated(tolerations: Iterable[Mapping[str, Any]], taints: Iterable[Mapping[str, Any]]) -> Any:
-    """The first taint that keeps the pod away, or None."""
-    for taint in taints:
-        if taint["effect"] in {"NoSchedule", "NoExecute"} and not tolerates(tolerations, taint):
-            return taint
-    return None
+    return any(placement.tolerates(item, taint) for item in tolerations)
 
 
 def matches_affinity(pod: PodInfo, node: NodeInfo) -> bool:
-    """nodeSelector and required node affinity (terms are alternatives, conditions of a term all hold)."""
-    for key, value in pod.node_selector.items():
-        if node.labels.get(key) != value:
-            return False
-    required = pod.node_affinity.get("requiredDuringSchedulingIgnoredDuringExecution")
-    if required is None:
-        return True
-    return any(matches_term(term, node) for term in required.get("nodeSelectorTerms") or ())
+    """nodeSelector and required node affinity."""
+    return placement.matches_node(pod.node_selector, pod.node_affinity, node.labels, node.name)
 
 
 def matches_term(term: Mapping[str, Any], node: NodeInfo) -> bool:
-    """A NodeSelectorTerm; an empty one matches nothing."""
-    expressions, fields = term.get("matchExpressions") or (), term.get("matchFields") or ()
-    if not expressions and not fields:
-        return False
-    by_label = all(_holds(item, node.labels.get(item["key"])) for item in expressions)
-    return by_label and all(_holds(item, node.name) for item in fields)  # metadata.name is the only field there is
-
-
-def _holds(requirement: Mapping[str, Any], value: str | None) -> bool:
-    values = requirement.get("values") or []
-    match requirement["operator"]:
-        case "In":
-            return value in values
-        case "NotIn":
-            return value is None or value not in values
-        case "Exists":
-            return value is not None
-        case "DoesNotExist":
-            return value is None
-    if value is None or not values:
-        return False
-    return _compare(requirement["operator"], value, str(values[0]))
-
-
-def _compare(operator: str, value: str, limit: str) -> bool:
-    """Gt and Lt; what is no integer is neither greater nor less."""
-    try:
-        return int(value) > int(limit) if operator == "Gt" else int(value) < int(limit)
-    except ValueError:
-        return False
+    """A NodeSelectorTerm."""
+    return placement.matches_term(term, node.labels, node.name)

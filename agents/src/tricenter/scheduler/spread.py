@@ -10,6 +10,7 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 
+from tricenter.apimachinery import placement
 from tricenter.apimachinery.selectors import LabelSelector
 from tricenter.scheduler import filters
 from tricenter.scheduler.pods import Constraint, PodInfo
@@ -146,4 +147,4 @@ def _eligible(pod: PodInfo, constraint: Constraint, node: NodeInfo, keys: frozen
         return False
     if constraint.honor_affinity and not filters.matches_affinity(pod, node):
         return False
-    return not constraint.honor_taints or filters.untolerated(pod.tolerations, node.taints) is None
+    return not constraint.honor_taints or placement.untolerated(pod.tolerations, node.taints) is None
