@@ -50,11 +50,16 @@ class EtcdProcess:
     port: int
     peer: int
     process: subprocess.Popen[bytes] | None = None
+    name: str = "default"
+    cluster: str = ""
+    """`--initial-cluster` of a member that is not alone."""
 
     def start(self) -> None:
         client, peer = f"http://127.0.0.1:{self.port}", f"http://127.0.0.1:{self.peer}"
         arguments = [
             self.binary,
+            "--name",
+            self.name,
             "--data-dir",
             str(self.folder),
             "--listen-client-urls",
@@ -66,7 +71,7 @@ class EtcdProcess:
             "--initial-advertise-peer-urls",
             peer,
             "--initial-cluster",
-            f"default={peer}",
+            self.cluster or f"{self.name}={peer}",
             "--unsafe-no-fsync",
             "--log-level",
             "error",

@@ -21,12 +21,18 @@ REPLICA_PATH = Path(os.environ.get("TRICENTER_STATE", "/var/lib/tricenter")) / "
 
 
 @pytest.fixture
-def etcd(tmp_path: Path) -> Iterator[EtcdProcess]:
-    """A running etcd; the test is skipped where there is no binary."""
+def etcd_binary() -> str:
+    """etcd; the test is skipped where there is none."""
     binary = os.environ.get("TRICENTER_ETCD") or shutil.which("etcd") or shutil.which("etcd", path=REPLICA_PATH)
     if not binary:
         pytest.skip("no etcd on PATH nor in the replica's image, and TRICENTER_ETCD is not set")
-    process = EtcdProcess(binary, tmp_path / "etcd", free_port(), free_port())
+    return binary
+
+
+@pytest.fixture
+def etcd(etcd_binary: str, tmp_path: Path) -> Iterator[EtcdProcess]:
+    """A running etcd."""
+    process = EtcdProcess(etcd_binary, tmp_path / "etcd", free_port(), free_port())
     process.start()
     yield process
     process.stop()
