@@ -23,6 +23,7 @@ from tricenter.controllers.podgc import PodGC
 from tricenter.controllers.replicasets import ReplicaSets
 from tricenter.controllers.resourcequotas import ResourceQuotas
 from tricenter.controllers.serviceaccounts import NamespaceFurniture
+from tricenter.controllers.statefulsets import StatefulSets
 from tricenter.runtime import metrics, notify, tasks
 
 LEASE = "kube-controller-manager"
@@ -35,6 +36,7 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     ReplicaSets,
     Deployments,
     DaemonSets,
+    StatefulSets,
     EndpointSlices,
     GarbageCollector,
     PodGC,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import dataclasses
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -55,10 +56,21 @@ async def slow_start(count: int, action: Callable[[int], Awaitable[None]]) -> in
     return done
 
 
+@dataclasses.dataclass(frozen=True)
+class Phrases:
+    """How events about pods are worded: `{pod}`, `{owner}` and `{error}` are filled in."""
+
+    created: str = "Created pod: {pod}"
+    not_created: str = "Error creating: {error}"
+    deleted: str = "Deleted pod: {pod}"
+    not_deleted: str = "Error deleting: {error}"
+
+
 class PodControl:
     """Creates and deletes pods of one kind of owner."""
 
-    def __init__(self, api: Client, recorder: Recorder, res: Resource) -> None:
+    def __init__(self, api: Client, recorder: Recorder, res: Resource, phrases: Phrases | None = None) -> None:
+        self._phrases = phrases or Phrases()
         self._api = api
         self._recorder = recorder
         self._res = res
@@ -98,10 +110,12 @@ class PodControl:
     async def _create(self, owner: Object, pod: Object) -> None:
         try:
             made = await self._api.create(PODS, pod)
+        except errors.AlreadyExists:
+            raise  # of that name there is one that the informer will show
         except errors.ClientError as error:
-            self._recorder.event(owner, WARNING, "FailedCreate", f"Error creating: {error}")
+            self._tell(owner, "FailedCreate", self._phrases.not_created, pod, error)
             raise
-        self._recorder.event(owner, NORMAL, "SuccessfulCreate", f"Created pod: {made['metadata']['name']}")
+        self._tell(owner, "SuccessfulCreate", self._phrases.created, made)
 
     async def _delete(self, key: str, owner: Object, pod: Object) -> None:
         name, uid = pod["metadata"]["name"], pod["metadata"]["uid"]
@@ -111,9 +125,15 @@ class PodControl:
             self.expectations.deleted(key, uid)
             if isinstance(error, errors.NotFound):
                 return
-            self._recorder.event(owner, WARNING, "FailedDelete", f"Error deleting: {error}")
+            self._tell(owner, "FailedDelete", self._phrases.not_deleted, pod, error)
             raise
-        self._recorder.event(owner, NORMAL, "SuccessfulDelete", f"Deleted pod: {name}")
+        self._tell(owner, "SuccessfulDelete", self._phrases.deleted, pod)
+
+    def _tell(self, owner: Object, reason: str, phrase: str, pod: Object, error: Exception | None = None) -> None:
+        metadata = pod["metadata"]
+        name = metadata.get("name") or metadata.get("generateName", "")
+        text = phrase.format(pod=name, owner=owner["metadata"]["name"], error=error)
+        self._recorder.event(owner, NORMAL if error is None else WARNING, reason, text)
 
 
 def owner_key(kind: str) -> Callable[[Object], str | None]:
