@@ -143,3 +143,20 @@ def test_nothing_running_is_started_and_a_finished_pod_starts_nothing(policy, st
     if found.finished:
         assert not found.start
         assert not found.create_sandbox
+
+
+def test_an_ephemeral_container_starts_beside_the_others_and_only_once():
+    pod = a_pod()
+    pod["spec"]["ephemeralContainers"] = [{"name": "look", "image": "busybox:1"}]
+    assert started(actions.compute(pod, record(container("a")), FINE)) == ["look"]
+    for state in ("running", "exited", "created"):
+        assert not actions.compute(pod, record(container("a"), container("look", state)), FINE).start
+    over = record(container("a", "exited"), container("look"))
+    pod["spec"]["restartPolicy"] = "Never"
+    assert actions.compute(pod, over, FINE).finished
+
+
+def test_an_ephemeral_container_does_not_wait_for_initialisation():
+    pod = a_pod(init=[{"name": "i", "image": "x"}])
+    pod["spec"]["ephemeralContainers"] = [{"name": "look", "image": "busybox:1"}]
+    assert started(actions.compute(pod, record(container("i")), FINE)) == ["look"]

@@ -19,7 +19,7 @@ from aiohttp import web
 from tricenter.apiserver import errors
 from tricenter.apiserver.config import Config
 from tricenter.apiserver.resources import Resources
-from tricenter.apiserver.rest import translating, tunnel
+from tricenter.apiserver.rest import logoptions, translating, tunnel
 from tricenter.apiserver.rest.call import Call
 from tricenter.apiserver.rest.reads import Reads
 from tricenter.apiserver.rest.router import Handler, Special
@@ -81,20 +81,29 @@ class Kubelets:
         self._tls.refresh()
         return self._tls
 
-    async def _place(self, call: Call) -> tuple[Object, Place]:
+    async def _meant(self, call: Call) -> tuple[Object, str]:
+        """The pod, and which of its containers is meant."""
         pod = (await self._reads.entry(call)).load()
-        container = container_of(pod, call.query.get("container", ""), call.target)
+        if call.info.subresource == "portforward":
+            return pod, ""
+        return pod, container_of(pod, call.query.get("container", ""), call.target)
+
+    def _place(self, call: Call, pod: Object, container: str) -> Place:
         node = (pod.get("spec") or {}).get("nodeName")
         if not node:
             raise errors.BadRequest(f"pod {call.info.name} does not have a host assigned", call.target)
         entry = self._nodes.get("", node)
         if entry is None:
             raise errors.not_found(errors.Target(resource="nodes", name=node))
-        return pod, Place(*address_of(entry.load()), container)
+        return Place(*address_of(entry.load()), container)
 
     async def log(self, call: Call) -> web.StreamResponse:
         """The output of a container."""
-        _, place = await self._place(call)
+        logoptions.check(call)
+        pod, container = await self._meant(call)
+        if not (pod.get("spec") or {}).get("nodeName"):
+            return web.Response(content_type="text/plain")  # nothing ran yet, so nothing was said
+        place = self._place(call, pod, container)
         query = {name: call.query[name] for name in _LOG_PARAMETERS if name in call.query}
         path = f"/containerLogs/{call.info.namespace}/{call.info.name}/{quote(place.container)}"
         url = f"https://{place.authority}{path}?{urlencode(query)}"
@@ -113,7 +122,7 @@ class Kubelets:
         # kubectl turns to SPDY where a runtime does not know the newest WebSocket protocol
         if call.http.headers.get("Upgrade", "").lower() not in ("websocket", "spdy/3.1"):
             raise errors.BadRequest("Upgrade request required")
-        _, place = await self._place(call)
+        place = self._place(call, *await self._meant(call))
         target = f"{_path(call, place)}?{urlencode(_parameters(call))}"
         try:
             return await _way(call)(call.http, place.host, place.port, target, self.context())

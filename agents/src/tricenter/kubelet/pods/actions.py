@@ -5,7 +5,7 @@ containers at once. When the sandbox is lost everything starts again in a new on
 by its restart policy, is finished: its sidecars are stopped and its sandbox too.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from tricenter.kubelet.cri.records import ContainerRecord, PodRecord
@@ -52,8 +52,10 @@ def compute(pod: Object, record: PodRecord, verdicts: Verdicts) -> Actions:
     if sandbox is None or not sandbox.ready or not (sandbox.addresses or spec.host_network(pod)):
         attempt = sandbox.attempt + 1 if sandbox else 0
         return Actions(stop_pod=not record.empty, create_sandbox=True, attempt=attempt)
-    init = _init_actions(pod, record, verdicts)
-    return init if init is not None else _main_actions(pod, record, verdicts)
+    step = _init_actions(pod, record, verdicts) or _main_actions(pod, record, verdicts)
+    # they start whatever the others do, and never again
+    looking = [item for item in spec.ephemeral_containers(pod) if record.latest(item["name"]) is None]
+    return replace(step, start=(*looking, *step.start))
 
 
 def is_finished(pod: Object, record: PodRecord) -> bool:

@@ -27,8 +27,9 @@ def config(
     variables: Mapping[str, str],
     mounts: Sequence[cri.Mount],
     machine_memory: int,
+    target: str = "",
 ) -> cri.ContainerConfig:
-    """What the runtime is asked for. Raises security.SecurityError."""
+    """What the runtime is asked for; `target` is the container whose processes it sees. Raises SecurityError."""
     name = str(container["name"])
     return cri.ContainerConfig(
         metadata=cri.ContainerMetadata(name=name, attempt=attempt),
@@ -51,7 +52,7 @@ def config(
         tty=bool(container.get("tty")),
         linux=cri.LinuxContainerConfig(
             resources=resources.container_resources(pod, container, machine_memory),
-            security_context=security.container_security(pod, container, image),
+            security_context=security.container_security(pod, container, image, target),
         ),
     )
 

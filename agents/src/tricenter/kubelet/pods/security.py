@@ -31,11 +31,14 @@ class SecurityError(Exception):
     """The image contradicts what the pod allows (CreateContainerConfigError)."""
 
 
-def namespaces(pod: Object) -> cri.NamespaceOption:
-    """Which namespaces the containers of a pod share with each other and with the machine."""
+def namespaces(pod: Object, target: str = "") -> cri.NamespaceOption:
+    """Which namespaces the containers of a pod share with each other, with the machine or with one container."""
     body = pod["spec"]
     pid = cri.NODE if body.get("hostPID") else cri.POD if body.get("shareProcessNamespace") else cri.CONTAINER
+    if target and pid == cri.CONTAINER:
+        pid = cri.TARGET
     return cri.NamespaceOption(
+        target_id=target if pid == cri.TARGET else "",
         network=cri.NODE if body.get("hostNetwork") else cri.POD,
         pid=pid,
         ipc=cri.NODE if body.get("hostIPC") else cri.POD,
@@ -64,7 +67,9 @@ def supplemental_groups(pod: Object) -> list[int]:
     return groups
 
 
-def container_security(pod: Object, container: Object, image: cri.Image) -> cri.LinuxContainerSecurityContext:
+def container_security(
+    pod: Object, container: Object, image: cri.Image, target: str = ""
+) -> cri.LinuxContainerSecurityContext:
     """The context of one container: its own settings, else the pod's, else the image's user. Raises SecurityError."""
     own, shared = container.get("securityContext") or {}, pod["spec"].get("securityContext") or {}
 
@@ -78,7 +83,7 @@ def container_security(pod: Object, container: Object, image: cri.Image) -> cri.
     unmasked = privileged or own.get("procMount") == "Unmasked"
     return cri.LinuxContainerSecurityContext(
         privileged=privileged,
-        namespace_options=namespaces(pod),
+        namespace_options=namespaces(pod, target),
         run_as_user=_int64(user),
         run_as_username=username if user is None else "",
         run_as_group=_int64(setting("runAsGroup")),

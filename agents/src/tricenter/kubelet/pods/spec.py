@@ -42,9 +42,14 @@ def containers(pod: Object) -> list[Object]:
     return pod["spec"].get("containers") or []
 
 
+def ephemeral_containers(pod: Object) -> list[Object]:
+    """Containers that were added to a running pod to look into it (KEP-277); each runs once."""
+    return pod["spec"].get("ephemeralContainers") or []
+
+
 def all_containers(pod: Object) -> list[Object]:
-    """Init containers and main containers."""
-    return [*init_containers(pod), *containers(pod)]
+    """Init containers, main containers and ephemeral ones."""
+    return [*init_containers(pod), *containers(pod), *ephemeral_containers(pod)]
 
 
 def is_sidecar(container: Object) -> bool:

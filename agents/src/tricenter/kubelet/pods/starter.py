@@ -50,6 +50,8 @@ class _Order:
     attempt: int
     addresses: tuple[str, ...]
     volumes: dict[str, Path]
+    target: str = ""
+    """The id of the container that an ephemeral one looks into."""
 
 
 class Starter:
@@ -108,7 +110,14 @@ class Starter:
             image = await self._images.ensure(pod, container, parent)
         except ImageError as error:
             raise StartError(error.reason, str(error), retry_after=error.retry_after) from error
-        order = _Order(pod=pod, container=container, attempt=attempt, addresses=place.addresses, volumes=volumes)
+        order = _Order(
+            pod=pod,
+            container=container,
+            attempt=attempt,
+            addresses=place.addresses,
+            volumes=volumes,
+            target=_target(container, record),
+        )
         config = await self._config(order, image)
         identity = await self._create(pod, container, config, place, parent)
         await self._start(pod, container, identity)
@@ -135,6 +144,7 @@ class Starter:
                 variables=variables,
                 mounts=self._mounts(order, variables),
                 machine_memory=self._node.machine_memory,
+                target=order.target,
             )
         except (env.EnvError, SecurityError, VolumeError, errors.ClientError, OSError) as error:
             self._record(pod, WARNING, "Failed", f"Error: {error}")
@@ -217,6 +227,17 @@ class Starter:
             lines = _tail(Path(record.log_path), 16_384).splitlines()[-80:]
             text = "\n".join(line.split(" ", 3)[-1] for line in lines)[-2048:]
         return text
+
+
+def _target(container: Object, record: PodRecord) -> str:
+    """The running container that an ephemeral one names, by its id. Raises StartError while it does not run."""
+    name = container.get("targetContainerName")
+    if not name:
+        return ""
+    found = record.current(name)
+    if found is None or not found.running:
+        raise StartError("CreateContainerConfigError", f'unable to find target container "{name}"', retry_after=2.0)
+    return found.id
 
 
 def failed_at(state: PodState, name: str) -> None:

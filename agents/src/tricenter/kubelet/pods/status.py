@@ -11,6 +11,9 @@ from tricenter.kubelet.pods import actions, resources, spec
 
 Object = dict[str, Any]
 
+_INIT, _MAIN, _EPHEMERAL = "initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses"
+"""The sections of a status."""
+
 OWN_CONDITIONS = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
 
 
@@ -43,8 +46,9 @@ class View:
 
 def generate(pod: Object, view: View) -> Object:
     """The status as the API stores it."""
-    init = [_container_status(pod, item, view, init=True) for item in spec.init_containers(pod)]
-    main = [_container_status(pod, item, view, init=False) for item in spec.containers(pod)]
+    init = [_container_status(pod, item, view, _INIT) for item in spec.init_containers(pod)]
+    main = [_container_status(pod, item, view, _MAIN) for item in spec.containers(pod)]
+    looking = [_container_status(pod, item, view, _EPHEMERAL) for item in spec.ephemeral_containers(pod)]
     addresses = view.host_addresses if spec.host_network(pod) and view.record.sandbox else view.record.addresses
     current_phase = "Failed" if view.failure else phase(pod, view, main)
     status: Object = {
@@ -53,12 +57,15 @@ def generate(pod: Object, view: View) -> Object:
         "qosClass": resources.qos_class(pod),
         "hostIP": next(iter(view.host_addresses), ""),
         "hostIPs": [{"ip": address} for address in view.host_addresses],
-        "containerStatuses": main,
+        _MAIN: main,
     }
     if pod["metadata"].get("generation"):
         status["observedGeneration"] = pod["metadata"]["generation"]
     if init:
-        status["initContainerStatuses"] = init
+        status[_INIT] = init
+    if looking:
+        # they never count for the pod's readiness
+        status[_EPHEMERAL] = [{**item, "ready": False} for item in looking]
     if addresses and current_phase not in ("Succeeded", "Failed"):
         status |= {"podIP": addresses[0], "podIPs": [{"ip": address} for address in addresses]}
     elif (old := pod.get("status") or {}).get("podIP"):
@@ -187,10 +194,10 @@ def _state_of(status: Object) -> str:
     return "succeeded" if ended["exitCode"] == 0 and "terminated" in status["state"] else "stopped"
 
 
-def _container_status(pod: Object, container: Object, view: View, *, init: bool) -> Object:
+def _container_status(pod: Object, container: Object, view: View, section: str) -> Object:
     name = container["name"]
     record, previous = view.record.latest(name), view.record.previous(name)
-    old = _old_status(pod, name, init=init)
+    old = _old_status(pod, name, section)
     status: Object = {
         "name": name,
         "image": container.get("image", ""),
@@ -220,7 +227,7 @@ def _container_status(pod: Object, container: Object, view: View, *, init: bool)
     elif record.exited:
         status["state"] = {"terminated": _terminated(record, view)}
         # an init container that did its work is ready for good
-        status["ready"] = init and not spec.is_sidecar(container) and not record.failed
+        status["ready"] = section == _INIT and not spec.is_sidecar(container) and not record.failed
     else:
         status["state"] = {"waiting": _waiting(pod, name, view)}
     if previous is not None and previous.exited:
@@ -228,9 +235,9 @@ def _container_status(pod: Object, container: Object, view: View, *, init: bool)
     return status
 
 
-def _old_status(pod: Object, name: str, *, init: bool) -> Object:
-    section = (pod.get("status") or {}).get("initContainerStatuses" if init else "containerStatuses") or []
-    return next((item for item in section if item["name"] == name), {})
+def _old_status(pod: Object, name: str, section: str) -> Object:
+    known = (pod.get("status") or {}).get(section) or []
+    return next((item for item in known if item["name"] == name), {})
 
 
 def _waiting(pod: Object, name: str, view: View) -> Object:

@@ -17,6 +17,12 @@ from tricenter.kubelet.server import logs
 
 Object = dict[str, Any]
 
+_WAITING = {
+    "ImagePullBackOff": "trying and failing to pull image",
+    "ErrImagePull": "image can't be pulled",
+}
+"""Upstream's words for some reasons (validateContainerLogStatus of pkg/kubelet)."""
+
 
 def pod_state(pods: Pods, request: web.Request) -> PodState:
     """The pod of the request's path. Raises 404."""
@@ -33,7 +39,9 @@ async def find(runtime: Runtime, pods: Pods, request: web.Request) -> list[cri.C
     selector = {labels.POD_UID: spec.uid(state.pod), labels.CONTAINER_NAME: name}
     found = sorted(await runtime.containers(selector), key=lambda item: item.created_at, reverse=True)
     if not found:
-        raise web.HTTPBadRequest(text=f'container "{name}" in pod "{spec.name(state.pod)}" is waiting to start')
+        reason = state.waiting.get(name, ("ContainerCreating", ""))[0]
+        why = _WAITING.get(reason, reason)
+        raise web.HTTPBadRequest(text=f'container "{name}" in pod "{spec.name(state.pod)}" is waiting to start: {why}')
     return found
 
 
@@ -73,7 +81,8 @@ class Logs:
         found = await find(self._runtime, self._pods, request)
         previous = request.query.get("previous") == "true"
         if previous and len(found) < 2:
-            raise web.HTTPBadRequest(text="previous terminated container not found")
+            name, pod = request.match_info["container"], request.match_info["pod"]
+            raise web.HTTPBadRequest(text=f'previous terminated container "{name}" in pod "{pod}" not found')
         item = found[1 if previous else 0]
         path = Path((await self._runtime.container_status(item.id)).log_path)
         response = web.StreamResponse(headers={"Content-Type": "text/plain"})
