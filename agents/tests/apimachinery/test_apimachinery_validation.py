@@ -328,37 +328,6 @@ def test_others() -> None:
     )
 
 
-def definition(**version: Any) -> Object:
-    served = {
-        "name": "v1",
-        "served": True,
-        "storage": True,
-        "schema": {"openAPIV3Schema": {"type": "object"}},
-        **version,
-    }
-    return {
-        "metadata": {"name": "shops.example.com"},
-        "spec": {"group": "example.com", "scope": "Namespaced", "names": {"plural": "shops", "kind": "Shop"},
-                 "versions": [served]},
-    }  # fmt: skip
-
-
-def test_custom_resource_definitions() -> None:
-    group, kind = "apiextensions.k8s.io/v1", "CustomResourceDefinition"
-    assert create(group, kind, definition()) == []
-    assert create(group, kind, definition(storage=False))[0].endswith(
-        "must have exactly one version marked as storage version"
-    )
-    untyped = {"openAPIV3Schema": {"type": "object", "properties": {"spec": {}}}}
-    assert create(group, kind, definition(schema=untyped))[0].endswith("must not be empty for specified object fields")
-    assert create(group, kind, {**definition(), "metadata": {"name": "x.example.com"}})[0].endswith(
-        'must be spec.names.plural+"."+spec.group'
-    )
-    moved = definition()
-    moved["spec"]["scope"] = "Cluster"
-    assert update(group, kind, definition(), moved)[0].startswith("spec.scope: Invalid value")
-
-
 @pytest.mark.parametrize("kind", kinds.BUILTIN, ids=lambda kind: f"{kind.api_version}.{kind.kind}")
 def test_rules_survive_bare_objects(kind: Kind) -> None:
     group, name = kind.api_version, kind.kind

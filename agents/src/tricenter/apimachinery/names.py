@@ -196,6 +196,21 @@ def _dots(value: str) -> list[str]:
     return []
 
 
+_VERSION = re.compile(r"v([1-9][0-9]*)(?:(alpha|beta)([1-9][0-9]*))?")
+
+
+def version_priority(version: str) -> tuple[int, int, int, str]:
+    """A sort key that puts the preferred API version first: v2, v1, v1beta2, v1alpha1, then others by name.
+
+    apimachinery pkg/version CompareKubeAwareVersionStrings.
+    """
+    match = _VERSION.fullmatch(version)
+    if match is None:
+        return (3, 0, 0, version)
+    stage = {None: 0, "beta": 1, "alpha": 2}[match[2]]
+    return (stage, -int(match[1]), -int(match[3] or 0), "")
+
+
 def generate(base: str) -> str:
     """A name from `generateName`: the base, cut so that the whole fits a DNS label, and five random letters."""
     suffix = "".join(secrets.choice(_ALPHABET) for _ in range(GENERATED_SUFFIX))

@@ -46,6 +46,8 @@ class Kind:
     """Where the scale subresource of a custom resource finds its values."""
     list_name: str = ""
     """The kind of lists, where it is another than that of the objects with `List`."""
+    warning: str = ""
+    """What clients of a deprecated version of a custom resource are told."""
     closing: bool = False
     """A custom resource whose definition is being deleted: nothing new is made of it."""
 

@@ -18,7 +18,6 @@ from tricenter.apiserver.auth.tokens import Signer, Verifier, load_public
 from tricenter.apiserver.cache.freshness import Freshness
 from tricenter.apiserver.cache.mirror import Mirror
 from tricenter.apiserver.config import AuditConfig, Config
-from tricenter.apiserver.discovery.documents import Documents
 from tricenter.apiserver.discovery.endpoints import Discovery
 from tricenter.apiserver.discovery.issuer import Issuer
 from tricenter.apiserver.extensions.controller import DefinitionController
@@ -101,7 +100,14 @@ def assemble(config: Config) -> Parts:
     )
     address = f"{config.advertise_address}:{config.port}"
     issuer = Issuer(config.service_account_issuer, address, keys)
-    discovery = Discovery(Documents(resources), health, instruments, issuer, address)
+    discovery = Discovery(
+        resources=resources,
+        extensions=extensions,
+        health=health,
+        instruments=instruments,
+        issuer=issuer,
+        address=address,
+    )
     auditor = _auditor(config.audit, instruments)
     server = Server(
         authenticator=authenticator,

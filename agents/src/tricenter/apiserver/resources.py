@@ -94,8 +94,10 @@ class Resources:
         self._merge()
 
     def _merge(self) -> None:
-        custom = {path: item for found in self._custom.values() for path, item in found.items()}
-        self._served = {**custom, **self._built_in}
+        custom = {
+            path: item for found in self._custom.values() for path, item in found.items() if path not in self._built_in
+        }
+        self._served = {**self._built_in, **dict(sorted(custom.items()))}
         self.generation += 1
 
     def custom(self) -> list[kinds.Kind]:

@@ -157,6 +157,8 @@ class Server:
         if not resource.kind.namespaced and info.namespace:
             info = _cluster_scoped(info)
         call = Call(http=http, info=info, user=user, resource=resource, form=form, annotations=http.annotations)
+        if resource.kind.warning:
+            call.warn(resource.kind.warning)
         handler = self._router.handler(call)
         if info.verb in _WRITES and info.subresource not in _UNTRANSFORMED:
             # A client that goes away does not interrupt a write half way.

@@ -12,14 +12,15 @@ import orjson
 
 from tricenter.apimachinery import kinds
 from tricenter.apimachinery.openapi import paths
-from tricenter.apimachinery.openapi.schemas import V2, V3, Components
+from tricenter.apimachinery.openapi.schemas import V2, V3, Components, custom_name
 from tricenter.apimachinery.records import Kind
 from tricenter.apimachinery.schema import definitions
 
-__all__ = ["v2", "v2_bytes", "v3", "v3_bytes", "v3_document", "v3_entry", "v3_index"]
+__all__ = ["v2", "v2_bytes", "v2_custom", "v3", "v3_bytes", "v3_document", "v3_entry", "v3_index"]
 
 _INFO = {"title": "Kubernetes", "version": f"v{definitions.LEVEL}.0"}
 _TOKEN = {"type": "apiKey", "description": "Bearer Token authentication", "name": "authorization", "in": "header"}
+_SECURITY = {"securityDefinitions": {"BearerToken": _TOKEN}, "security": [{"BearerToken": []}]}
 
 
 def v3_document(served: Sequence[Kind]) -> dict[str, Any]:
@@ -65,22 +66,34 @@ def v3_index() -> dict[str, Any]:
     return {"paths": entries}
 
 
-def v2(custom: Sequence[Kind] = ()) -> dict[str, Any]:
-    """The version 2 document of everything built in and of the given custom resources."""
+def v2() -> dict[str, Any]:
+    """The version 2 document of everything built in."""
     components = Components(V2)
-    found = paths.build([*kinds.BUILTIN, *custom], components)
-    token = {"BearerToken": _TOKEN}
-    return {
-        "swagger": "2.0",
-        "info": _INFO,
-        "paths": found,
-        "definitions": components.schemas,
-        "securityDefinitions": token,
-        "security": [{"BearerToken": []}],
-    }
+    found = paths.build(kinds.BUILTIN, components)
+    return {"swagger": "2.0", "info": _INFO, "paths": found, "definitions": components.schemas, **_SECURITY}
+
+
+def v2_custom(custom: Sequence[Kind]) -> dict[str, Any]:
+    """What custom resources add to it; what their definitions refer to is built in."""
+    components = Components(V2)
+    found = paths.build(custom, components)
+    own = {name for kind in custom for name in (custom_name(kind), f"{custom_name(kind)}List")}
+    return {"paths": found, "definitions": {name: components.schemas[name] for name in sorted(own)}}
+
+
+def v2_bytes(custom: Sequence[Kind] = ()) -> bytes:
+    """The version 2 document of everything as JSON; the large part of it is made once."""
+    more = v2_custom(custom)
+    parts = (
+        b",".join(filter(None, (built_in, orjson.dumps(more[key])[1:-1])))
+        for built_in, key in zip(_v2_parts(), ("paths", "definitions"), strict=True)
+    )
+    head = orjson.dumps({"swagger": "2.0", "info": _INFO})[:-1]
+    return b'%b,"paths":{%b},"definitions":{%b},%b' % (head, *parts, orjson.dumps(_SECURITY)[1:])
 
 
 @lru_cache(maxsize=1)
-def v2_bytes() -> bytes:
-    """The version 2 document of the built-in API as JSON, made once."""
-    return orjson.dumps(v2())
+def _v2_parts() -> tuple[bytes, bytes]:
+    """Paths and definitions of the built-in API as JSON, without their braces."""
+    document = v2()
+    return orjson.dumps(document["paths"])[1:-1], orjson.dumps(document["definitions"])[1:-1]

@@ -19,6 +19,7 @@ _PATCH_TYPES = (
     "application/json-patch+json", "application/merge-patch+json", "application/strategic-merge-patch+json",
     "application/apply-patch+yaml",
 )  # fmt: skip
+_CUSTOM_PATCH_TYPES = tuple(item for item in _PATCH_TYPES if "strategic" not in item)
 _CONNECT = {"attach", "exec", "portforward", "proxy"}
 _METHODS = {
     "create": ("post", "post"), "get": ("get", "get"), "update": ("put", "put"), "patch": ("patch", "patch"),
@@ -103,7 +104,7 @@ class Paths:
             "responses": self._responses(method, action, target.definition),
         }
         if method in {"post", "put", "patch"} and target.definition is not None:
-            self._body(made, method, target.definition)
+            self._body(made, method, target.definition, custom=target.kind.structural is not None)
         elif action in {"delete", "deletecollection"}:
             self._body(made, method, f"{META}.DeleteOptions", required=False)
         item[method] = made
@@ -129,9 +130,11 @@ class Paths:
             return {"$ref": self.components.root + definition}
         return self.components.ref(definition)
 
-    def _body(self, operation: Object, method: str, definition: str, *, required: bool = True) -> None:
+    def _body(
+        self, operation: Object, method: str, definition: str, *, required: bool = True, custom: bool = False
+    ) -> None:
         schema = self._schema(PATCH if method == "patch" else definition)
-        types = _PATCH_TYPES if method == "patch" else ("*/*",)
+        types = (_CUSTOM_PATCH_TYPES if custom else _PATCH_TYPES) if method == "patch" else ("*/*",)
         if self.v3:
             content = {media: {"schema": schema} for media in types}
             operation["requestBody"] = {"content": content, **({"required": True} if required else {})}

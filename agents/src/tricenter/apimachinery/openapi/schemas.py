@@ -31,7 +31,7 @@ _SPECIAL: dict[str, dict[str, Object]] = {
     },
 }
 # Kept in version 2; the rest of JSON schema that a structural schema may use has no place there.
-_V3_ONLY = ("oneOf", "anyOf", "not", "nullable")
+_V3_ONLY = ("allOf", "oneOf", "anyOf", "not", "nullable")
 
 
 class Components:
@@ -94,6 +94,9 @@ class Components:
         self.schemas[name] = {
             **schema, "type": "object", "properties": properties, "x-kubernetes-group-version-kind": [gvk(kind)],
         }  # fmt: skip
+        if kind.selectable and self.root == V3:
+            fields = [{"fieldPath": field} for field in kind.selectable]
+            self.schemas[name]["x-kubernetes-selectable-fields"] = fields
         items = {"type": "array", "items": {"$ref": self.root + name}}
         self.schemas[f"{name}List"] = {
             "description": f"{kind.list_kind} is a list of {kind.kind}",
@@ -109,19 +112,32 @@ class Components:
         return name
 
     def _structural(self, schema: Mapping[str, Any]) -> Object:
-        if self.root == V3:
-            return dict(schema)
-        made: Object = {}
-        for key, value in schema.items():
-            if key in _V3_ONLY:
-                continue
-            if key == "properties":
-                made[key] = {name: self._structural(field) for name, field in value.items()}
-            elif isinstance(value, Mapping) and key in {"items", "additionalProperties"}:
-                made[key] = self._structural(value)
-            else:
-                made[key] = value
-        return made
+        return dict(schema) if self.root == V3 else _version_2(schema)
+
+
+def _version_2(schema: Mapping[str, Any]) -> Object:
+    """A structural schema as clients of version 2 can read it: what they would misread is left open.
+
+    Upstream's apiextensions-apiserver pkg/controller/openapi/v2/conversion.go.
+    """
+    made = {key: value for key, value in schema.items() if key not in _V3_ONLY}
+    preserves, nullable = schema.get("x-kubernetes-preserve-unknown-fields"), schema.get("nullable")
+    if nullable:
+        made.pop("type", None)
+    if nullable or preserves:
+        made.pop("items", None)
+        made.pop("properties", None)
+    if (preserves and made.get("type") == "object") or (made.get("type") == "array" and "items" not in made):
+        del made["type"]
+    fields = made.get("properties")
+    if fields:
+        made["properties"] = {name: _version_2(field) for name, field in fields.items()}
+        required = [name for name in made.pop("required", ()) if not fields.get(name, {}).get("nullable")]
+        made |= {"required": required} if required else {}
+    for key in ("items", "additionalProperties"):
+        if isinstance(made.get(key), Mapping):
+            made[key] = _version_2(made[key])
+    return made
 
 
 def gvk(kind: Kind) -> dict[str, str]:

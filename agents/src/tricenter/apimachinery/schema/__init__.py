@@ -10,7 +10,7 @@ import jsonschema_rs
 
 from tricenter.apimachinery.fielderrors import FieldError
 from tricenter.apimachinery.records import Kind
-from tricenter.apimachinery.schema import definitions, types, validators, walk
+from tricenter.apimachinery.schema import custom, definitions, types, validators, walk
 from tricenter.apimachinery.schema.types import Shape, Type
 from tricenter.apimachinery.structural import pruning
 
@@ -34,7 +34,7 @@ class Schema:
     def validator(self) -> jsonschema_rs.Validator:
         """The compiled validator, about 5 ms to make."""
         if self.kind.structural is not None:
-            return validators.of_structural(self.kind.structural)
+            return custom.of_resource(self.kind.structural)
         return validators.of_definition(self.kind.definition)
 
 
@@ -67,6 +67,8 @@ def prune(kind: Kind, obj: dict[str, Any]) -> None:
 
 def validate(kind: Kind, obj: dict[str, Any]) -> list[FieldError]:
     """Wrong types, missing required fields, and for custom resources every rule of their schema."""
+    if kind.structural is not None:
+        return [problem.error for problem in custom.problems(of(kind).validator, obj)]
     return validators.errors(of(kind).validator, obj)
 
 

@@ -1,6 +1,6 @@
 """Type checks by jsonschema-rs: one compiled validator a kind, its errors worded as field errors."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import jsonschema_rs
@@ -8,7 +8,6 @@ import jsonschema_rs
 from tricenter.apimachinery import fielderrors, quantity
 from tricenter.apimachinery.fielderrors import FieldError
 from tricenter.apimachinery.schema import definitions
-from tricenter.apimachinery.schema.types import OBJECT_META
 
 _PREFIX = "#/$defs/"
 _QUANTITY = "io.k8s.apimachinery.pkg.api.resource.Quantity"
@@ -30,27 +29,23 @@ def _is_quantity(text: str) -> bool:
     return True
 
 
-_FORMATS = {"quantity": _is_quantity}
+FORMATS = {"quantity": _is_quantity}
 
 
 def of_definition(name: str) -> jsonschema_rs.Validator:
     """The validator of a built-in kind; it carries only the definitions that the kind can reach."""
+    return _compile({"$ref": _PREFIX + name, "$defs": collected(name)})
+
+
+def collected(name: str) -> dict[str, Any]:
+    """A definition and all that it refers to."""
     found: dict[str, Any] = {}
     _collect(name, found)
-    return _compile({"$ref": _PREFIX + name, "$defs": found})
-
-
-def of_structural(schema: Mapping[str, Any]) -> jsonschema_rs.Validator:
-    """The validator of a custom resource: its structural schema and the metadata every object has."""
-    found: dict[str, Any] = {}
-    _collect(OBJECT_META, found)
-    root = _structural(schema)
-    root.setdefault("properties", {})["metadata"] = {"$ref": _PREFIX + OBJECT_META}
-    return _compile({**root, "$defs": found})
+    return found
 
 
 def _compile(schema: dict[str, Any]) -> jsonschema_rs.Validator:
-    return jsonschema_rs.Draft202012Validator(schema, formats=_FORMATS, validate_formats=True)
+    return jsonschema_rs.Draft202012Validator(schema, formats=FORMATS, validate_formats=True)
 
 
 def _collect(name: str, found: dict[str, Any]) -> None:
@@ -95,49 +90,6 @@ def _references(schema: Any) -> Iterable[str]:
     elif isinstance(schema, list):
         for item in schema:
             yield from _references(item)
-
-
-_CHILDREN_BY_NAME = ("properties", "patternProperties")
-_CHILDREN = ("items", "additionalProperties", "not")
-_CHILD_LISTS = ("allOf", "anyOf", "oneOf")
-
-
-def _structural(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """OpenAPI v3 to JSON schema: `nullable`, `x-kubernetes-int-or-string`, boolean exclusive bounds."""
-    made = {key: value for key, value in schema.items() if key not in _IGNORED and not key.startswith("x-kubernetes-")}
-    made.pop("default", None)
-    for key in _CHILDREN_BY_NAME:
-        if isinstance(made.get(key), Mapping):
-            made[key] = {name: _structural(child) for name, child in made[key].items()}
-    for key in _CHILDREN:
-        if isinstance(made.get(key), Mapping):
-            made[key] = _structural(made[key])
-    for key in _CHILD_LISTS:
-        if isinstance(made.get(key), list):
-            made[key] = [_structural(child) for child in made[key]]
-    if schema.get("x-kubernetes-int-or-string"):
-        made["type"] = ["integer", "string"]
-        made.pop("anyOf", None)
-    _exclusive_bounds(made)
-    if made.pop("nullable", False):
-        _allow_null(made)
-    return made
-
-
-def _exclusive_bounds(schema: dict[str, Any]) -> None:
-    for bound in ("Minimum", "Maximum"):
-        exclusive = schema.get(f"exclusive{bound}")
-        if isinstance(exclusive, bool):
-            del schema[f"exclusive{bound}"]
-            if exclusive:
-                schema[f"exclusive{bound}"] = schema.pop(bound.lower())
-
-
-def _allow_null(schema: dict[str, Any]) -> None:
-    if "type" in schema:
-        schema["type"] = [*([schema["type"]] if isinstance(schema["type"], str) else schema["type"]), "null"]
-    if "enum" in schema:
-        schema["enum"] = [*schema["enum"], None]
 
 
 def errors(validator: jsonschema_rs.Validator, obj: Any) -> list[FieldError]:

@@ -12,6 +12,8 @@ from tricenter.apimachinery.records import Kind
 from tricenter.apimachinery.validation import (
     access,
     cluster,
+    custom,
+    definitions,
     extensions,
     limits,
     metadata,
@@ -73,7 +75,7 @@ _CREATE: dict[tuple[str, str], _Create] = {
     (_STORAGE, "StorageClass"): storage.storage_class,
     (_STORAGE, "VolumeAttachment"): storage.attachment,
     (_STORAGE, "CSIStorageCapacity"): storage.capacity,
-    ("apiextensions.k8s.io", "CustomResourceDefinition"): extensions.custom_resource_definition,
+    ("apiextensions.k8s.io", "CustomResourceDefinition"): definitions.custom_resource_definition,
     ("apiregistration.k8s.io", "APIService"): extensions.api_service,
     (_ADMISSION, "MutatingWebhookConfiguration"): extensions.webhooks,
     (_ADMISSION, "ValidatingWebhookConfiguration"): extensions.webhooks,
@@ -104,7 +106,7 @@ _UPDATE: dict[tuple[str, str], _Update] = {
     ("node.k8s.io", "RuntimeClass"): access.runtime_class_update,
     (_STORAGE, "StorageClass"): storage.storage_class_update,
     (_STORAGE, "VolumeAttachment"): storage.attachment_update,
-    ("apiextensions.k8s.io", "CustomResourceDefinition"): extensions.custom_resource_definition_update,
+    ("apiextensions.k8s.io", "CustomResourceDefinition"): definitions.custom_resource_definition_update,
 }
 
 # Updates through subresources that change the spec in a way the main resource does not allow.
@@ -116,6 +118,8 @@ _SUBRESOURCE: dict[tuple[str, str, str], _Update] = {
 
 def validate_create(kind: Kind, obj: Object) -> list[FieldError]:
     """What is wrong with a new object; empty when nothing is."""
+    if kind.structural is not None:
+        return custom.create(kind, obj)
     typed = schema.validate(kind, obj)
     if _misshapen(typed):
         return typed
@@ -126,6 +130,8 @@ def validate_create(kind: Kind, obj: Object) -> list[FieldError]:
 
 def validate_update(kind: Kind, old: Object, new: Object, *, subresource: str = "") -> list[FieldError]:
     """What is wrong with `new` in the place of `old`; through `status` and its like only metadata and types count."""
+    if kind.structural is not None:
+        return custom.update(kind, old, new, subresource=subresource)
     typed = schema.validate(kind, new)
     if _misshapen(typed):
         return typed

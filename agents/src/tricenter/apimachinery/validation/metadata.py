@@ -2,6 +2,7 @@
 
 import ipaddress
 from collections.abc import Callable
+from dataclasses import replace
 
 from tricenter.apimachinery import fielderrors, names
 from tricenter.apimachinery.records import Kind
@@ -47,8 +48,18 @@ def name_rule(kind: Kind) -> _Check:
 
 def check(kind: Kind, obj: Object) -> Errors:
     """ObjectMeta of an object that is to be stored."""
-    meta = obj.get("metadata") or {}
-    rule = name_rule(kind)
+    yield from check_meta(obj.get("metadata") or {}, name_rule(kind), namespaced=kind.namespaced)
+
+
+def embedded(meta: Object, path: str) -> Errors:
+    """ObjectMeta of an object inside another, which need not have a name."""
+    named_meta = {**meta, "name": meta.get("name") or "fakename"}
+    for error in check_meta(named_meta, names.path_segment, namespaced=bool(meta.get("namespace"))):
+        yield replace(error, path=f"{path}{error.path.removeprefix(_META)}")
+
+
+def check_meta(meta: Object, rule: _Check, *, namespaced: bool) -> Errors:
+    """Any ObjectMeta, by the rule for its name."""
     if prefix := meta.get("generateName"):
         # the prefix may end in what a name may not end in, since letters follow
         stem = prefix[:-1] + "a" if prefix.endswith("-") else prefix
@@ -57,7 +68,7 @@ def check(kind: Kind, obj: Object) -> Errors:
         yield from named(rule, meta["name"], f"{_META}.name")
     elif not prefix:
         yield fielderrors.required(f"{_META}.name", "name or generateName is required")
-    yield from _namespace(kind, meta)
+    yield from _namespace(meta, namespaced=namespaced)
     if meta.get("generation", 0) < 0:
         yield fielderrors.invalid(f"{_META}.generation", meta["generation"], "must be greater than or equal to 0")
     yield from labels(meta.get("labels"), f"{_META}.labels")
@@ -66,9 +77,9 @@ def check(kind: Kind, obj: Object) -> Errors:
     yield from _finalizers(meta)
 
 
-def _namespace(kind: Kind, meta: Object) -> Errors:
+def _namespace(meta: Object, *, namespaced: bool) -> Errors:
     namespace = meta.get("namespace")
-    if kind.namespaced:
+    if namespaced:
         if not namespace:
             yield fielderrors.required(f"{_META}.namespace")
         else:

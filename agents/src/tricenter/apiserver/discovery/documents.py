@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tricenter.apimachinery import names
 from tricenter.apimachinery.kinds import Kind
 from tricenter.apiserver.resources import Resources
 
@@ -23,6 +24,8 @@ class Documents:
             versions = found.setdefault(resource.kind.group, [])
             if resource.kind.version not in versions:
                 versions.append(resource.kind.version)
+        for group in {kind.group for kind in self._resources.custom()}:
+            found[group].sort(key=names.version_priority)
         return found
 
     def _kinds(self, group: str, version: str) -> list[Kind]:

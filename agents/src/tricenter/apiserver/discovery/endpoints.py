@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import platform
 from collections.abc import Mapping
 
@@ -12,8 +14,10 @@ from tricenter.apiserver.auth.user import User
 from tricenter.apiserver.discovery.documents import Documents
 from tricenter.apiserver.discovery.issuer import Issuer
 from tricenter.apiserver.discovery.openapi import OpenApi
+from tricenter.apiserver.extensions.serving import Extensions
 from tricenter.apiserver.health import Health
 from tricenter.apiserver.instruments import Instruments
+from tricenter.apiserver.resources import Resources
 from tricenter.apiserver.rest import answers
 from tricenter.apiserver.server import Endpoint
 
@@ -33,14 +37,22 @@ VERSION = {
 class Discovery:
     """Answers for paths that are not resources."""
 
-    def __init__(
-        self, documents: Documents, health: Health, instruments: Instruments, issuer: Issuer, address: str
+    def __init__(  # what the documents are made of
+        self,
+        *,
+        resources: Resources,
+        extensions: Extensions,
+        health: Health,
+        instruments: Instruments,
+        issuer: Issuer,
+        address: str,
     ) -> None:
-        self._documents = documents
+        self._documents = Documents(resources)
         self._health = health
         self._instruments = instruments
         self._address = address
-        self._openapi = OpenApi()
+        self._openapi = OpenApi(resources)
+        self._extensions = extensions
         self._issuer = issuer
 
     def endpoints(self) -> Mapping[str, Endpoint]:
@@ -74,21 +86,27 @@ class Discovery:
         if len(parts) == 1:
             version = _aggregated(http)
             if version:
-                return _marked(self._documents.aggregated(core=True, version=version), version)
+                return _marked(http, self._documents.aggregated(core=True, version=version), version)
             return answers.json(self._documents.core(self._address))
         return _found(self._documents.version("", parts[1]) if len(parts) == 2 else None)
 
     async def groups(self, http: web.BaseRequest, _: User) -> web.StreamResponse:
         """/apis, /apis/GROUP and /apis/GROUP/VERSION."""
         parts = http.path.strip("/").split("/")
+        await self._current()
         if len(parts) == 1:
             version = _aggregated(http)
             if version:
-                return _marked(self._documents.aggregated(core=False, version=version), version)
+                return _marked(http, self._documents.aggregated(core=False, version=version), version)
             return answers.json(self._documents.groups())
         if len(parts) == 2:
             return _found(self._documents.group(parts[1]))
         return _found(self._documents.version(parts[1], parts[2]) if len(parts) == 3 else None)
+
+    async def _current(self) -> None:
+        """What another server has just been told is listed here too; an old list is better than none."""
+        with contextlib.suppress(errors.StatusError):
+            await self._extensions.current()
 
     async def version(self, _: web.BaseRequest, __: User) -> web.StreamResponse:
         """/version."""
@@ -113,10 +131,16 @@ def _aggregated(http: web.BaseRequest) -> str:
     return ""
 
 
-def _marked(document: dict[str, object], version: str) -> web.Response:
+def _marked(http: web.BaseRequest, document: dict[str, object], version: str) -> web.Response:
+    """An aggregated document with its tag, by which clients keep what they have."""
     media = f"application/json;g=apidiscovery.k8s.io;v={version};as=APIGroupDiscoveryList"
     response = answers.json(document, media=media)
-    response.headers["Vary"] = "Accept"
+    body = response.body
+    tag = f'"{hashlib.sha512(body if isinstance(body, bytes) else b"").hexdigest().upper()}"'
+    headers = {"ETag": tag, "Vary": "Accept"}
+    if http.headers.get("If-None-Match") == tag:
+        return web.Response(status=304, headers=headers)
+    response.headers.update(headers)
     return response
 
 

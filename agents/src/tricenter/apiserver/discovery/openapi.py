@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from functools import cache
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, cached_property
 
+import orjson
 from aiohttp import web
 
 from tricenter.apimachinery import openapi
+from tricenter.apimachinery.kinds import Kind
 from tricenter.apiserver import errors
 from tricenter.apiserver.auth.user import User
 from tricenter.apiserver.negotiation import JSON
 from tricenter.apiserver.protobuf import openapi as protobuf
+from tricenter.apiserver.resources import Resources
 from tricenter.apiserver.rest import answers
 
 _YEAR = 31_536_000
@@ -20,56 +25,100 @@ _WILDCARDS = ("*/*", "application/*", "application/json")
 _PROTOBUF = (protobuf.MEDIA, protobuf.OLD_MEDIA)
 
 
-class OpenApi:
-    """Serves the documents; each is made once, in a thread, for that takes a while."""
+@dataclass(frozen=True)
+class Document:
+    """A document and its tag: clients keep what they have while the tag is the same."""
 
-    def __init__(self) -> None:
+    body: bytes
+    media: str
+
+    @cached_property
+    def tag(self) -> str:
+        """The value of `ETag`."""
+        return f'"{hashlib.sha512(self.body).hexdigest().upper()}"'
+
+
+class OpenApi:
+    """Serves the documents; each is made once for what is served, in a thread, for that takes a while."""
+
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
         self._lock = asyncio.Lock()
-        self._tags: dict[bytes, str] = {}
+        self._generation = -1
+        self._made: dict[str, Document] = {}
 
     async def v2(self, http: web.BaseRequest, _: User) -> web.StreamResponse:
         """/openapi/v2."""
         media = _v2_media(http.headers.get("Accept", "*/*"))
-        async with self._lock:
-            document = await asyncio.to_thread(openapi.v2_bytes if media == JSON else _v2_protobuf)
-        return await self._document(http, document, media)
+        make = openapi.v2_bytes if media == JSON else _v2_protobuf
+        return _answer(http, await self._document(media, make, self._resources.custom(), media))
 
     async def v3(self, http: web.BaseRequest, _: User) -> web.StreamResponse:
         """/openapi/v3 and /openapi/v3/GROUP-VERSION."""
         path = http.path.removeprefix("/openapi/v3").strip("/")
-        async with self._lock:
-            if not path:
-                return answers.json(await asyncio.to_thread(openapi.v3_index))
-            group, version = _group_version(path)
-            try:
-                document = await asyncio.to_thread(openapi.v3_bytes, group, version)
-            except KeyError as error:
-                raise errors.unknown_path() from error
-        return await self._document(http, document)
+        if path:
+            return _answer(http, await self._v3(*_group_version(path), self._resources.custom()))
+        index = await asyncio.to_thread(openapi.v3_index)
+        entries = dict(index["paths"])
+        custom = self._resources.custom()
+        for group, version in dict.fromkeys((kind.group, kind.version) for kind in custom):
+            document = await self._v3(group, version, custom)
+            entries[f"apis/{group}/{version}"] = openapi.v3_entry(group, version, document.body)
+        return answers.json({**index, "paths": entries})
 
-    async def _document(self, http: web.BaseRequest, document: bytes, media: str = JSON) -> web.StreamResponse:
-        """A document with its tag: clients keep what they have while the tag is the same."""
-        tag = self._tags.get(document)
-        if tag is None:
-            tag = self._tags[document] = f'"{hashlib.sha512(document).hexdigest().upper()}"'
-        if http.headers.get("If-None-Match") == tag:
-            return web.Response(status=304, headers={"ETag": tag})
-        asked = http.query.get("hash", "")
-        if asked and asked != tag.strip('"'):
-            location = f"{http.path}?hash={tag.strip(chr(34))}"
-            return web.Response(status=301, headers={"Location": location})
-        headers = {"ETag": tag, "Content-Type": media, "Vary": "Accept"}
-        headers["Cache-Control"] = f"public, immutable, max-age={_YEAR}" if asked else "no-cache, private"
-        response = web.Response(body=document, headers=headers)
-        if answers.accepts_gzip(http):
-            response.enable_compression(web.ContentCoding.gzip)
-        return response
+    async def _v3(self, group: str, version: str, custom: list[Kind]) -> Document:
+        """Raises NotFound."""
+        kinds = [kind for kind in custom if (kind.group, kind.version) == (group, version)]
+        if kinds:
+            return await self._document(f"{group}/{version}", _v3_custom, kinds)
+        try:
+            return Document(await asyncio.to_thread(openapi.v3_bytes, group, version), JSON)
+        except KeyError as error:
+            raise errors.unknown_path() from error
+
+    async def _document(
+        self, name: str, make: Callable[[list[Kind]], bytes], kinds: list[Kind], media: str = JSON
+    ) -> Document:
+        """A document that depends on what custom resources there are."""
+        async with self._lock:
+            if self._generation != self._resources.generation:
+                self._generation = self._resources.generation
+                self._made.clear()
+            found = self._made.get(name)
+            if found is None:
+                found = self._made[name] = Document(await asyncio.to_thread(make, kinds), media)
+            return found
+
+
+def _answer(http: web.BaseRequest, document: Document) -> web.StreamResponse:
+    tag = document.tag
+    if http.headers.get("If-None-Match") == tag:
+        return web.Response(status=304, headers={"ETag": tag})
+    asked = http.query.get("hash", "")
+    if asked and asked != tag.strip('"'):
+        location = f"{http.path}?hash={tag.strip(chr(34))}"
+        return web.Response(status=301, headers={"Location": location})
+    headers = {"ETag": tag, "Content-Type": document.media, "Vary": "Accept"}
+    headers["Cache-Control"] = f"public, immutable, max-age={_YEAR}" if asked else "no-cache, private"
+    response = web.Response(body=document.body, headers=headers)
+    if answers.accepts_gzip(http):
+        response.enable_compression(web.ContentCoding.gzip)
+    return response
+
+
+def _v3_custom(kinds: list[Kind]) -> bytes:
+    return orjson.dumps(openapi.v3_document(kinds))
 
 
 @cache
-def _v2_protobuf() -> bytes:
-    """The version 2 document in protobuf, made once."""
+def _built_in_protobuf() -> bytes:
+    """The built-in part of the version 2 document in protobuf, made once."""
     return protobuf.encode(openapi.v2())
+
+
+def _v2_protobuf(kinds: list[Kind]) -> bytes:
+    """Protobuf merges what is there twice, so what custom resources add is put behind the rest."""
+    return _built_in_protobuf() + protobuf.encode(openapi.v2_custom(kinds))
 
 
 def _v2_media(accept: str) -> str:

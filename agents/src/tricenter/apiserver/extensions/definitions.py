@@ -75,8 +75,13 @@ def _kind(crd: Mapping[str, Any], version: Mapping[str, Any]) -> Kind:
         selectable=tuple(str(field["jsonPath"]).removeprefix(".") for field in version.get("selectableFields") or ()),
         scale=subresources.get("scale"),
         list_name=names.get("listKind") or "",
+        warning=_warning(version, f"{group}/{version['name']} {kind}"),
         closing=closing,
     )
+
+
+def _warning(version: Mapping[str, Any], name: str) -> str:
+    return str(version.get("deprecationWarning") or f"{name} is deprecated") if version.get("deprecated") else ""
 
 
 def _subresources(group: str, version: str, kind: str, wanted: Mapping[str, Any]) -> list[Subresource]:

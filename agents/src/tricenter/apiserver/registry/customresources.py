@@ -6,9 +6,11 @@ pkg/registry/customresourcedefinition/strategy.go, etcd.go.
 
 from __future__ import annotations
 
-import copy
+from collections.abc import Iterable
 
+from tricenter.apimachinery import copies
 from tricenter.apimachinery.structural import naming
+from tricenter.apimachinery.validation import custom
 from tricenter.apiserver.registry.strategy import Object, Strategy
 
 CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
@@ -17,26 +19,33 @@ CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
 class CustomStrategy(Strategy):
     """Every change but one of the metadata counts as a generation; the status endpoint changes the status only."""
 
+    unconditional = False
+
     def __init__(self, group: str, plural: str, *, has_status: bool) -> None:
         super().__init__(group, plural, has_status=has_status)
         self.has_generation = True
+
+    def warnings(self, old: Object | None, new: Object) -> Iterable[str]:
+        return custom.warnings(old, new)
 
     def wanted(self, obj: Object) -> Object:
         return {key: value for key, value in obj.items() if key != "metadata"}
 
     def prepare_status(self, old: Object, new: Object) -> None:
-        metadata = copy.deepcopy(old["metadata"])
+        metadata = copies.deep(old["metadata"])
         metadata.pop("managedFields", None)
         if "managedFields" in new["metadata"]:
             metadata["managedFields"] = new["metadata"]["managedFields"]
         status = {"status": new["status"]} if "status" in new else {}
-        kept = {key: value for key, value in copy.deepcopy(old).items() if key not in ("metadata", "status")}
+        kept = {key: value for key, value in copies.deep(old).items() if key not in ("metadata", "status")}
         new.clear()
         new.update({**kept, "metadata": metadata, **status})
 
 
 class DefinitionStrategy(Strategy):
     """A CustomResourceDefinition remembers its storage versions and stays until its objects are gone."""
+
+    unconditional = False
 
     def prepare_create(self, obj: Object) -> None:
         super().prepare_create(obj)

@@ -5,6 +5,7 @@ A kind with rules of its own has a subclass in one of the sibling modules; `stra
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from tricenter.apimachinery import copies
@@ -44,6 +45,9 @@ class Strategy:
     returns_deleted = False
     """Whether a delete answers with the object instead of a Status."""
 
+    unconditional = True
+    """Whether an update may leave out the resourceVersion it is based on."""
+
     def __init__(self, group: str, plural: str, *, has_status: bool) -> None:
         self.has_status = has_status
         self.has_generation = (group, plural) in _GENERATION
@@ -72,6 +76,10 @@ class Strategy:
             _keep(old, new, key)
         for key in ("finalizers", "ownerReferences", "generation"):
             _keep(old["metadata"], new["metadata"], key)
+
+    def warnings(self, old: Object | None, new: Object) -> Iterable[str]:  # noqa: ARG002  # for subclasses
+        """What a client is told about an object that is accepted."""
+        return ()
 
     def wanted(self, obj: Object) -> Object:
         """The part of an object whose change raises the generation."""

@@ -40,6 +40,7 @@ class Changes:
         strategy.complete_create(obj)
         _refuse(call, obj, validation.validate_create(kind, obj))
         await self._admission.validate(attributes)
+        _warn(call, None, obj)
         if managed:
             return _owned(call, {}, obj)
         return obj
@@ -62,6 +63,7 @@ class Changes:
         rules = "" if subresource == "scale" else subresource
         _refuse(call, new, validation.validate_update(kind, old, new, subresource=rules))
         await self._admission.validate(attributes)
+        _warn(call, old, new)
         if managed:
             return _owned(call, old, new)
         return new
@@ -90,6 +92,11 @@ def bare(obj: Object) -> Object:
     plain = copy.copy(obj)
     plain["metadata"] = {key: value for key, value in obj["metadata"].items() if key != "managedFields"}
     return plain
+
+
+def _warn(call: Call, old: Object | None, new: Object) -> None:
+    for text in strategies.of(call.resource.kind).warnings(old, new):
+        call.warn(text)
 
 
 def _nameless(call: Call) -> errors.StatusError:

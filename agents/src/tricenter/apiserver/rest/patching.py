@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tricenter.apimachinery import patches
+from tricenter.apimachinery.kinds import Kind
 from tricenter.apiserver import errors
 from tricenter.apiserver.rest import bodies
 from tricenter.apiserver.rest.call import Call
@@ -39,9 +40,9 @@ def parse(call: Call, body: bytes, media: str) -> Patch:
         raise errors.BadRequest("error decoding patch: the patch is not an object")
     if media == MERGE_PATCH:
         return _guarded(call, lambda obj: patches.merge_patch(obj, document))
-    if media == STRATEGIC_PATCH and kind.definition:
+    if media == STRATEGIC_PATCH:
         return _guarded(call, lambda obj: patches.strategic_merge(obj, document, kind.definition))
-    raise unsupported()
+    raise unsupported(kind)
 
 
 def parse_plain(body: bytes, media: str) -> Patch:
@@ -67,9 +68,14 @@ def parse_plain(body: bytes, media: str) -> Patch:
     return apply
 
 
-def unsupported() -> errors.UnsupportedMedia:
+def media(kind: Kind) -> tuple[str, ...]:
+    """The content types that a kind takes: custom resources know no strategic merge."""
+    return MEDIA if kind.structural is None else tuple(item for item in MEDIA if item != STRATEGIC_PATCH)
+
+
+def unsupported(kind: Kind | None = None) -> errors.UnsupportedMedia:
     """The answer to another content type."""
-    text = ", ".join(MEDIA)
+    text = ", ".join(MEDIA if kind is None else media(kind))
     return errors.UnsupportedMedia(
         f"the body of the request was in an unknown format - accepted media types include: {text}"
     )

@@ -11,7 +11,7 @@ from tricenter.apiserver import errors
 from tricenter.apiserver.config import Config
 from tricenter.apiserver.registry import metadata, strategies
 from tricenter.apiserver.registry.namespaces import NamespaceStrategy
-from tricenter.apiserver.rest import answers, bodies, patching, scaling
+from tricenter.apiserver.rest import answers, bodies, patching, scaling, shapes
 from tricenter.apiserver.rest.call import Call
 from tricenter.apiserver.rest.evicting import Eviction
 from tricenter.apiserver.rest.reads import Reads
@@ -64,7 +64,7 @@ class Subresources:
     async def get_scale(self, call: Call) -> web.StreamResponse:
         """The Scale of a workload."""
         entry = await self._reads.entry(call, call.query.get("resourceVersion", ""))
-        return answers.json(scaling.of(entry.load()))
+        return answers.json(scaling.of(call.resource.kind, shapes.loaded(call.resource, entry.body)))
 
     async def update_scale(self, call: Call) -> web.StreamResponse:
         """PUT of a Scale."""
@@ -78,12 +78,13 @@ class Subresources:
         return await self._scale(call, patch)
 
     async def _scale(self, call: Call, change: patching.Patch) -> web.StreamResponse:
-        async def step(old: Object) -> Object:
-            return await self._writes.changes.updated(
-                call, old, scaling.scaled(copies.deep(old), change(scaling.of(old)), call.target)
-            )
+        kind = call.resource.kind
 
-        return answers.json(scaling.of(await self._writes.modify(call, step)), warnings=call.warnings)
+        async def step(old: Object) -> Object:
+            wanted = scaling.scaled(kind, copies.deep(old), change(scaling.of(kind, old)), call.target)
+            return await self._writes.changes.updated(call, old, wanted)
+
+        return answers.json(scaling.of(kind, await self._writes.modify(call, step)), warnings=call.warnings)
 
     # --- namespaces ---
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
-from tricenter.apimachinery import copies, managedfields, times
+from tricenter.apimachinery import copies, fielderrors, managedfields, times
 from tricenter.apiserver import errors
 from tricenter.apiserver.config import Config
 from tricenter.apiserver.registry import conversion, strategies
@@ -86,6 +86,9 @@ class Writes:
         body = await bodies.read(call.http, self._config.max_body_bytes)
         obj = bodies.as_object(bodies.parse(body, bodies.media_type(call.http)), call.resource)
 
+        if not strategies.of(call.resource.kind).unconditional and not obj["metadata"].get("resourceVersion"):
+            raise _unconditional(call, obj)
+
         async def change(old: Object) -> Object:
             return await self.changes.updated(call, old, copies.deep(obj))
 
@@ -143,11 +146,11 @@ class Writes:
     async def patch(self, call: Call) -> web.StreamResponse:
         """PATCH in any of its four forms."""
         body = await bodies.read(call.http, self._config.max_body_bytes)
-        media = bodies.media_type(call.http)
+        kind, media = call.resource.kind, bodies.media_type(call.http)
         if media == patching.APPLY_PATCH:
             return await self._apply(call, body)
-        if media not in patching.MEDIA:
-            raise patching.unsupported()
+        if media not in patching.media(kind):
+            raise patching.unsupported(kind)
         patch = patching.parse(call, body, media)
 
         async def change(old: Object) -> Object:
@@ -204,6 +207,15 @@ class Writes:
         wanted = shapes.include(call.query.get("includeObject", ""))
         shown = shapes.one(call.resource, obj, call.form, wanted)
         return answers.json(shown, code=code, media=call.form.media, warnings=call.warnings)
+
+
+def _unconditional(call: Call, obj: Object) -> errors.Invalid:
+    """Some kinds take no update that does not say what it is based on (registry/generic/registry/store.go)."""
+    message = "Invalid value: 0x0: must be specified for an update"
+    problem = fielderrors.FieldError("metadata.resourceVersion", fielderrors.REASON_INVALID, message)
+    kind = call.resource.kind
+    target = errors.Target(group=kind.group, kind=kind.plural, name=obj["metadata"].get("name", call.info.name))
+    return errors.invalid(target, [problem])
 
 
 def _finished(obj: Object, finalizers: list[str]) -> bool:
