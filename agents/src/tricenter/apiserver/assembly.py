@@ -22,6 +22,8 @@ from tricenter.apiserver.discovery.endpoints import Discovery
 from tricenter.apiserver.discovery.issuer import Issuer
 from tricenter.apiserver.extensions.controller import DefinitionController
 from tricenter.apiserver.extensions.serving import Extensions
+from tricenter.apiserver.flow.limits import Limits
+from tricenter.apiserver.flow.watching import FlowMetrics
 from tricenter.apiserver.health import Health
 from tricenter.apiserver.instruments import Instruments
 from tricenter.apiserver.registry.allocation import Allocation
@@ -109,6 +111,8 @@ def assemble(config: Config) -> Parts:
         address=address,
     )
     auditor = _auditor(config.audit, instruments)
+    limits = Limits(resources, config, FlowMetrics(instruments.registry))
+    mirror.on_reload(limits.reset)
     server = Server(
         authenticator=authenticator,
         authorizer=authorizer,
@@ -118,6 +122,7 @@ def assemble(config: Config) -> Parts:
         endpoints=discovery.endpoints(),
         instruments=instruments,
         auditor=auditor,
+        limits=limits,
     )
     return Parts(
         config=config,

@@ -109,6 +109,13 @@ class Config:
     max_body_bytes: int = 3 * 1024 * 1024
     """Largest accepted request body, upstream's 3 MiB."""
 
+    max_requests: int = 200
+    """Seats of a process: requests that run at once, watches and streams not counted. They are shared out among the
+    priority levels. Upstream has 600 for a server that uses all cores; a Python process uses one."""
+
+    request_seconds: float = 60.0
+    """Longest time for a request that is neither a watch nor a stream (upstream's --request-timeout)."""
+
     watch_queue_bytes: int = 32 * 1024 * 1024
     """Undelivered bytes after which a watch is ended instead of holding memory for a client that does not read."""
 

@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 
 _BACKLOG = 1024
 _KEEP_ALIVE = 90.0
+_LONGEST_LINE, _LONGEST_FIELD = 64 * 1024, 32 * 1024
+"""Bytes of a request line, which selectors make long, and of a header, of which tokens are the longest."""
 _PREFER_SECONDS = 10.0
 
 
@@ -76,6 +78,8 @@ async def listening(parts: Parts) -> AsyncIterator[None]:
         keepalive_timeout=_KEEP_ALIVE,
         handler_cancellation=True,
         tcp_keepalive=True,
+        max_line_size=_LONGEST_LINE,
+        max_field_size=_LONGEST_FIELD,
     )
     loop = asyncio.get_running_loop()
     listener = await loop.create_server(

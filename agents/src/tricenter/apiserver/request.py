@@ -10,6 +10,7 @@ from aiohttp import web
 
 if TYPE_CHECKING:
     from tricenter.apiserver.audit.trail import Trail
+    from tricenter.apiserver.flow.seats import Seat
 
 _LONGEST_ID = 64
 
@@ -29,10 +30,17 @@ class Request(web.BaseRequest):
         self.received: bytes | None = None
         """The body, once it has been read."""
         self.trail: Trail | None = None
+        self.seat: Seat | None = None
+        """Of a watch: it is given back when the watch has begun."""
+        self.begun = False
+        """Whether the head of an answer has been written."""
 
     async def _prepare_hook(self, response: web.StreamResponse) -> None:
         """Called by aiohttp before the head of any answer is written."""
         response.headers.update(self.answered)
+        self.begun = True
+        if self.seat is not None:
+            self.seat.release()
         if self.trail is not None:
             self.trail.started(response.status)
 

@@ -21,6 +21,7 @@ from tricenter.apiserver.auth.authorize import Authorizer, denied, of_info
 from tricenter.apiserver.auth.rbac import Request as Wanted
 from tricenter.apiserver.auth.user import User
 from tricenter.apiserver.extensions.serving import Extensions
+from tricenter.apiserver.flow.limits import Limits
 from tricenter.apiserver.instruments import Instruments
 from tricenter.apiserver.request import Request
 from tricenter.apiserver.requestinfo import RequestInfo
@@ -53,6 +54,7 @@ class Server:
         router: Router,
         endpoints: Mapping[str, Endpoint],
         instruments: Instruments,
+        limits: Limits,
         auditor: Auditor | None = None,
     ) -> None:
         self._authenticator = authenticator
@@ -62,6 +64,7 @@ class Server:
         self._router = router
         self._endpoints = endpoints
         self._instruments = instruments
+        self._limits = limits
         self._auditor = auditor
 
     async def handle(self, http: web.BaseRequest) -> web.StreamResponse:
@@ -82,7 +85,7 @@ class Server:
         """The answer, whatever goes wrong; the end of the request's audit trail."""
         status: dict[str, Any] | None = None
         try:
-            response = await self._answer(http, info)
+            response = await self._in_time(http, info)
         except errors.StatusError as error:
             response, status = answers.status(error), error.status()
         except (asyncio.CancelledError, ConnectionError):
@@ -97,8 +100,30 @@ class Server:
             http.trail.complete(response, status)
         return response
 
+    async def _in_time(self, http: Request, info: RequestInfo) -> web.StreamResponse:
+        """The answer, or Timeout; a write that is under way is not interrupted, its client only hears no more of it."""
+        try:
+            async with asyncio.timeout(self._limits.seconds(http, info)) as limit:
+                return await self._answer(http, info)
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            if http.begun:
+                # The head is on its way, so that a Status would be read as a part of the answer.
+                raise ConnectionAbortedError("the client did not read the answer in time") from error
+            text = "Timeout: request did not complete within requested timeout - context deadline exceeded"
+            raise errors.Timeout(text) from error
+
     async def _answer(self, http: Request, info: RequestInfo) -> web.StreamResponse:
         user = self._user(http, info)
+        seat = await self._limits.admit(http, info, user)
+        try:
+            return await self._permitted(http, info, user)
+        finally:
+            if seat is not None:
+                seat.release()
+
+    async def _permitted(self, http: Request, info: RequestInfo, user: User) -> web.StreamResponse:
         if not info.path.startswith(_OPEN_TO_ALL):
             self._require(http, of_info(user, info))
         if info.is_resource:

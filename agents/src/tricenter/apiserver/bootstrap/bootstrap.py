@@ -10,6 +10,7 @@ from tricenter.apimachinery import times
 from tricenter.apiserver.bootstrap import network, objects, policy
 from tricenter.apiserver.cache.mirror import Mirror
 from tricenter.apiserver.config import Config
+from tricenter.apiserver.flow import defaults as flows
 from tricenter.apiserver.resources import Resource, Resources
 from tricenter.apiserver.storage.store import Lost, Store
 
@@ -40,7 +41,8 @@ async def run(parts: Parts) -> None:
     Requests are authorised from the caches: a server that is ready before they hold the policy refuses what it allows.
     """
     written = 0
-    for group, plural, obj in [*objects.all_objects(), *policy.all_objects(), *network.all_objects(parts.config)]:
+    wanted = [*objects.all_objects(), *policy.all_objects(), *flows.all_objects(), *network.all_objects(parts.config)]
+    for group, plural, obj in wanted:
         written = max(written, await ensure(parts.store, parts.resources[group, plural], obj))
     await parts.mirror.wait(written, _PATIENCE)
 
