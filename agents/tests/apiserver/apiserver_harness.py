@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import datetime as dt
 import io
@@ -17,6 +18,7 @@ from typing import Any
 
 import aiohttp
 import orjson
+from aiohttp import web
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -99,7 +101,9 @@ class Authority:
         self.key = ec.generate_private_key(ec.SECP256R1())
         self.write("ca", _name("ca"), self.key, ca=True)
 
-    def write(self, file: str, subject: x509.Name, key: ec.EllipticCurvePrivateKey, *, ca: bool = False) -> None:
+    def write(
+        self, file: str, subject: x509.Name, key: ec.EllipticCurvePrivateKey, *, ca: bool = False, host: str = ""
+    ) -> None:
         now = dt.datetime.now(dt.UTC)
         builder = (
             x509.CertificateBuilder()
@@ -113,14 +117,15 @@ class Authority:
         )
         if not ca:
             address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
-            builder = builder.add_extension(x509.SubjectAlternativeName([address]), critical=False)
+            names: list[x509.GeneralName] = [address, *([x509.DNSName(host)] if host else [])]
+            builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
         certificate = builder.sign(self.key, hashes.SHA256())
         (self.folder / f"{file}.crt").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
         form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
         (self.folder / f"{file}.key").write_bytes(key.private_bytes(*form))
 
-    def issue(self, file: str, name: str, group: str = "") -> None:
-        self.write(file, _name(name, group), ec.generate_private_key(ec.SECP256R1()))
+    def issue(self, file: str, name: str, group: str = "", host: str = "") -> None:
+        self.write(file, _name(name, group), ec.generate_private_key(ec.SECP256R1()), host=host)
 
 
 def _name(name: str, group: str = "") -> x509.Name:
@@ -199,6 +204,47 @@ class Events:
             return await self.next(seconds) is None
         except TimeoutError:
             return True
+
+
+# --- what the server calls ---
+
+
+class Peer:
+    """An HTTPS server on loopback that a Service `name` in a namespace stands for, with a CA of its own."""
+
+    def __init__(self, folder: Path, name: str, namespace: str = "default") -> None:
+        folder.mkdir()
+        self.name, self.namespace, self.folder = name, namespace, folder
+        Authority(folder).issue("serving", name, host=f"{name}.{namespace}.svc")
+        self.port = free_port()
+        self.bundle = base64.b64encode((folder / "ca.crt").read_bytes()).decode()
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(folder / "serving.crt", folder / "serving.key")
+
+    @contextlib.asynccontextmanager
+    async def serving(self, handler: Any) -> AsyncIterator[None]:
+        """Answer with `handler` while the context is open."""
+        server = web.Server(handler, access_log=None)
+        loop = asyncio.get_running_loop()
+        listener = await loop.create_server(server, "127.0.0.1", self.port, ssl=self.context)
+        try:
+            yield
+        finally:
+            listener.close()
+            await server.shutdown(1.0)
+
+    def objects(self) -> list[tuple[str, dict[str, Any]]]:
+        """The Service and its EndpointSlice, each with the path it is created at."""
+        metadata = {"name": self.name, "namespace": self.namespace}
+        service = {"metadata": metadata, "spec": {"clusterIP": "None", "ports": [{"name": "https", "port": 443}]}}
+        endpoints = {
+            "metadata": {**metadata, "labels": {"kubernetes.io/service-name": self.name}},
+            "addressType": "IPv4",
+            "endpoints": [{"addresses": ["127.0.0.1"], "conditions": {"ready": True}}],
+            "ports": [{"name": "https", "port": self.port, "protocol": "TCP"}],
+        }
+        slices = f"/apis/discovery.k8s.io/v1/namespaces/{self.namespace}/endpointslices"
+        return [(f"/api/v1/namespaces/{self.namespace}/services", service), (slices, endpoints)]
 
 
 def client_session(pki: Path, user: str = "") -> aiohttp.ClientSession:

@@ -69,6 +69,7 @@ async def loops(made: Parts) -> AsyncIterator[None]:
     for task in running:
         task.cancel()
     await asyncio.wait(running)
+    await made.services.close()
     await made.etcd.close()
 
 

@@ -15,6 +15,7 @@ from tricenter.apiserver.auth.node import NodeAuthorizer
 from tricenter.apiserver.auth.rbac import Index
 from tricenter.apiserver.auth.reviews import Reviews
 from tricenter.apiserver.auth.tokens import Signer, Verifier, load_public
+from tricenter.apiserver.backends import Backends
 from tricenter.apiserver.cache.freshness import Freshness
 from tricenter.apiserver.cache.mirror import Mirror
 from tricenter.apiserver.config import AuditConfig, Config
@@ -63,6 +64,7 @@ class Parts:
     server: Server
     writes: Writes
     auditor: Auditor | None
+    services: Backends
 
 
 def assemble(config: Config) -> Parts:
@@ -84,7 +86,8 @@ def assemble(config: Config) -> Parts:
     authorizer = Authorizer(Index(resources), NodeAuthorizer(resources))
     mirror.on_reload(authorizer.reset)
 
-    admission = Admission(plugins(resources, fresh, authorizer, store))
+    services = Backends(resources)
+    admission = Admission(plugins(resources, fresh, authorizer, store, services))
     allocation = Allocation(store, resources, config.service_cidr, config.nodeport_range)
     reads = Reads(store, mirror, fresh)
     watching = Watching(config, mirror, fresh)
@@ -138,6 +141,7 @@ def assemble(config: Config) -> Parts:
         server=server,
         writes=writes,
         auditor=auditor,
+        services=services,
     )
 
 

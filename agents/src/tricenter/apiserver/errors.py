@@ -26,7 +26,7 @@ The wording follows k8s.io/apimachinery pkg/api/errors, so that clients that mat
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -204,6 +204,18 @@ def invalid(target: Target, problems: Sequence[FieldError]) -> Invalid:
     causes = [{"reason": item.reason, "message": item.message, "field": item.path} for item in problems]
     details = Target(group=target.group, kind=target.kind, name=target.name)
     return Invalid(f'{kind} "{target.name}" is invalid: {joined}', details, causes)
+
+
+def given(worded: Mapping[str, Any]) -> StatusError:
+    """The error of a Status that somebody else has worded."""
+
+    class Given(StatusError):
+        code, reason = int(worded.get("code") or 500), str(worded.get("reason") or "")
+
+        def status(self) -> dict[str, Any]:
+            return {"kind": "Status", "apiVersion": "v1", "metadata": {}, **worded}
+
+    return Given(str(worded.get("message", "")))
 
 
 def expired(message: str) -> Expired:

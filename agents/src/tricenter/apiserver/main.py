@@ -42,6 +42,7 @@ async def run(config: Config, *, stop: asyncio.Event) -> None:
             )
     finally:
         await others.stop(config.shutdown_seconds)
+        await parts.services.close()
         await parts.etcd.close()
         if parts.auditor is not None:
             await asyncio.to_thread(parts.auditor.sink.close)

@@ -11,6 +11,7 @@ from tricenter.apimachinery.fielderrors import FieldError
 from tricenter.apimachinery.records import Kind
 from tricenter.apimachinery.validation import (
     access,
+    admission,
     cluster,
     custom,
     definitions,
@@ -77,9 +78,10 @@ _CREATE: dict[tuple[str, str], _Create] = {
     (_STORAGE, "CSIStorageCapacity"): storage.capacity,
     ("apiextensions.k8s.io", "CustomResourceDefinition"): definitions.custom_resource_definition,
     ("apiregistration.k8s.io", "APIService"): extensions.api_service,
-    (_ADMISSION, "MutatingWebhookConfiguration"): extensions.webhooks,
-    (_ADMISSION, "ValidatingWebhookConfiguration"): extensions.webhooks,
-    (_ADMISSION, "ValidatingAdmissionPolicyBinding"): extensions.admission_binding,
+    (_ADMISSION, "MutatingWebhookConfiguration"): admission.webhooks,
+    (_ADMISSION, "ValidatingWebhookConfiguration"): admission.webhooks,
+    (_ADMISSION, "ValidatingAdmissionPolicy"): admission.policy,
+    (_ADMISSION, "ValidatingAdmissionPolicyBinding"): admission.binding,
 }
 
 # Kinds whose updates have rules of their own; those of all others are the rules for creation.

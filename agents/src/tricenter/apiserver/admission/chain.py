@@ -3,13 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from tricenter.apiserver import errors
 from tricenter.apiserver.rest.call import Call
 
 CREATE, UPDATE, DELETE, CONNECT = "CREATE", "UPDATE", "DELETE", "CONNECT"
+
+
+@dataclass
+class Round:
+    """Which webhooks are called again because what they saw was changed after them (webhook reinvocationPolicy)."""
+
+    second: bool = False
+    """Whether this is the second time that all plugins look."""
+    wanted: bool = False
+    """Whether there has to be one."""
+    called: set[str] = field(default_factory=set)
+    """Webhooks that were called and would be again."""
+    due: set[str] = field(default_factory=set)
+    """Those of them that the second time is for."""
+    seen: dict[str, Any] | None = None
+    """The object as the last webhook left it."""
+
+    def changed(self) -> None:
+        """Somebody has changed the object: who saw it before has to see it again."""
+        self.due |= self.called
+        self.called = set()
 
 
 @dataclass(frozen=True)
@@ -20,6 +41,17 @@ class Attributes:
     operation: str
     obj: dict[str, Any]
     old: dict[str, Any] | None
+    round: Round = field(default_factory=Round)
+
+    @property
+    def name(self) -> str:
+        """The object's name."""
+        return self.call.info.name or str(self.obj["metadata"].get("name", ""))
+
+    @property
+    def namespace(self) -> str:
+        """The namespace of the request; a Namespace is in the one it is."""
+        return self.name if self.resource == ("", "namespaces") else self.call.info.namespace
 
     @property
     def resource(self) -> tuple[str, str]:
@@ -60,9 +92,13 @@ class Admission:
         self._plugins = plugins
 
     async def mutate(self, attributes: Attributes) -> None:
-        """Let every plugin change the object."""
+        """Let every plugin change the object; once more where a webhook has changed what others had seen."""
         for plugin in self._plugins:
             await plugin.mutate(attributes)
+        if attributes.round.wanted:
+            attributes.round.second = True
+            for plugin in self._plugins:
+                await plugin.mutate(attributes)
 
     async def validate(self, attributes: Attributes) -> None:
         """Let every plugin look at it."""

@@ -6,6 +6,7 @@ from tricenter.apiserver.admission.chain import Plugin
 from tricenter.apiserver.admission.ingresses import DefaultIngressClass
 from tricenter.apiserver.admission.lifecycle import NamespaceLifecycle
 from tricenter.apiserver.admission.limitranger import LimitRanger
+from tricenter.apiserver.admission.matching import Matcher
 from tricenter.apiserver.admission.noderestriction import NodeRestriction
 from tricenter.apiserver.admission.pods import DefaultTolerationSeconds, Priority
 from tricenter.apiserver.admission.podsecurity import PodSecurity
@@ -13,14 +14,20 @@ from tricenter.apiserver.admission.quota import ResourceQuota
 from tricenter.apiserver.admission.rbac import Escalation
 from tricenter.apiserver.admission.serviceaccount import ServiceAccount
 from tricenter.apiserver.admission.storageclass import DefaultStorageClass
+from tricenter.apiserver.admission.webhooks.calling import Caller
+from tricenter.apiserver.admission.webhooks.plugins import MutatingWebhooks, ValidatingWebhooks
 from tricenter.apiserver.auth.authorize import Authorizer
+from tricenter.apiserver.backends import Backends
 from tricenter.apiserver.cache.freshness import Freshness
 from tricenter.apiserver.resources import Resources
 from tricenter.apiserver.storage.store import Store
 
 
-def plugins(resources: Resources, fresh: Freshness, authorizer: Authorizer, store: Store) -> list[Plugin]:
+def plugins(
+    resources: Resources, fresh: Freshness, authorizer: Authorizer, store: Store, services: Backends
+) -> list[Plugin]:
     """All plugins. ResourceQuota stays the last one: it charges for what nobody refuses any more."""
+    matcher, caller = Matcher(resources, fresh), Caller(services)
     return [
         NamespaceLifecycle(resources, fresh),
         LimitRanger(resources),
@@ -32,5 +39,7 @@ def plugins(resources: Resources, fresh: Freshness, authorizer: Authorizer, stor
         DefaultTolerationSeconds(),
         DefaultStorageClass(resources),
         DefaultIngressClass(resources),
+        MutatingWebhooks(resources, matcher, authorizer, caller),
+        ValidatingWebhooks(resources, matcher, authorizer, caller),
         ResourceQuota(resources, store),
     ]

@@ -24,6 +24,12 @@ class Changes:
     def __init__(self, admission: Admission) -> None:
         self._admission = admission
 
+    async def admitted(self, call: Call, obj: Object, operation: str = CREATE) -> None:
+        """Let admission look at what is asked of a subresource and never stored as it is. Raises StatusError."""
+        attributes = Attributes(call, operation, obj, None)
+        await self._admission.mutate(attributes)
+        await self._admission.validate(attributes)
+
     async def created(self, call: Call, obj: Object, *, managed: bool = True) -> Object:
         """A new object, ready to be stored; `managed`: note who owns its fields. Raises StatusError."""
         kind = call.resource.kind

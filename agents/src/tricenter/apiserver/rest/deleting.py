@@ -79,8 +79,11 @@ class Deleting:
             {"kind": kind.list_kind, "apiVersion": kind.api_version, "metadata": metadata, "items": items}
         )
 
-    async def remove(self, call: Call, options: DeleteOptions) -> tuple[Object, bool]:
-        """Delete the object that a request names, or mark it as being deleted; the object and whether it is gone."""
+    async def remove(self, call: Call, options: DeleteOptions, *, admit: bool = True) -> tuple[Object, bool]:
+        """Delete the object that a request names, or mark it as being deleted; the object and whether it is gone.
+
+        `admit`: ask admission whether it may be deleted.
+        """
         kind = call.resource.kind
         strategy = strategies.of(kind)
         key = call.resource.key(call.info.namespace, call.info.name)
@@ -91,7 +94,10 @@ class Deleting:
             nonlocal gone
             old = conversion.to_served(call.resource, stored)
             _check(call, old, options)
-            await self._admission.validate(Attributes(call, DELETE, old, old))
+            if admit:
+                attributes = Attributes(call, DELETE, old, old)
+                await self._admission.mutate(attributes)
+                await self._admission.validate(attributes)
             new = marked(strategy, old, options)
             gone = new is None
             held[:] = self._allocation.held(call.resource, old) if gone else []

@@ -39,7 +39,7 @@ class Eviction:
         pod = entry.load()
         if not _goes_anyway(pod):
             await self._take_from_budget(call, pod)
-        await self._deleting.remove(replace(call, info=_of_pod(call.info)), wanted)
+        await self._deleting.remove(replace(call, info=_of_pod(call.info)), wanted, admit=False)
 
     async def _take_from_budget(self, call: Call, pod: Object) -> None:
         budgets = self._matching(pod)

@@ -107,6 +107,7 @@ class Subresources:
     async def bind(self, call: Call) -> web.StreamResponse:
         """Assign a pod to a node, once (pkg/registry/core/pod/storage BindingREST)."""
         binding = await self.body(call, "Binding")
+        await self._writes.changes.admitted(call, binding)
         await self.assign(call, binding)
         return answers.json(
             {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}, code=201
@@ -114,7 +115,9 @@ class Subresources:
 
     async def evict(self, call: Call) -> web.StreamResponse:
         """Delete a pod unless its disruption budget forbids it."""
-        await self._eviction.evict(call, await self.body(call, "Eviction"))
+        eviction = await self.body(call, "Eviction")
+        await self._writes.changes.admitted(call, eviction)
+        await self._eviction.evict(call, eviction)
         body = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
         return answers.json(body, code=201)
 
