@@ -40,9 +40,9 @@ def view(attributes: Attributes, resource: Resource) -> View:
 
 
 def _shown(attributes: Attributes, obj: Object, resource: Resource) -> Object:
-    if attributes.subresource == "scale":
-        return scaling.of(obj)
     own = attributes.call.resource
+    if attributes.subresource == "scale":
+        return scaling.of(own.kind, obj)
     if resource.kind is own.kind:
         return obj
     return conversion.to_served(resource, copies.deep(conversion.to_stored(own, obj)))
@@ -51,12 +51,11 @@ def _shown(attributes: Attributes, obj: Object, resource: Resource) -> Object:
 def take(seen: View, changed: Object) -> bool:
     """Put a changed object of a view into the request in place; whether that made a difference."""
     attributes = seen.attributes
-    obj = attributes.obj
+    obj, own = attributes.obj, attributes.call.resource
     if attributes.subresource == "scale":
-        before = (obj.get("spec") or {}).get("replicas")
-        scaling.scaled(obj, changed, attributes.target)
-        return bool(before != (obj.get("spec") or {}).get("replicas"))
-    own = attributes.call.resource
+        before = scaling.of(own.kind, obj)
+        scaling.scaled(own.kind, obj, changed, attributes.target)
+        return before != scaling.of(own.kind, obj)
     if seen.resource.kind is not own.kind:
         changed = conversion.to_served(own, copies.deep(conversion.to_stored(seen.resource, changed)))
     kept = {key: value for key, value in changed.get("metadata", {}).items() if key not in _SYSTEM_FIELDS}
