@@ -16,6 +16,7 @@ from tricenter.controllers.deployments import Deployments
 from tricenter.controllers.disruptions import Disruptions
 from tricenter.controllers.endpointslices import EndpointSlices
 from tricenter.controllers.garbage_collector import GarbageCollector
+from tricenter.controllers.jobs import Jobs
 from tricenter.controllers.namespaces import Namespaces
 from tricenter.controllers.node_ipam import NodeIPAM
 from tricenter.controllers.node_lifecycle import NodeLifecycle
@@ -37,6 +38,7 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     Deployments,
     DaemonSets,
     StatefulSets,
+    Jobs,
     EndpointSlices,
     GarbageCollector,
     PodGC,
