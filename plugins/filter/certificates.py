@@ -148,7 +148,7 @@ def certificate_entries(
     owner: str = "root",
     group: str = "root",
 ) -> list[dict[str, Any]]:
-    """Entries of a `files` task for the trusted authorities and the named certificates of one machine."""
+    """Entries of a `converge` task for the trusted authorities and the named certificates of one machine."""
     trust = {"api": "ca.crt", "etcd": "etcd-ca.crt", "front-proxy": "front-proxy-ca.crt", "registry": "registry-ca.crt"}
     entries: list[dict[str, Any]] = [{"dest": folder, "state": "directory"}]
     entries += [{"dest": f"{folder}/{trust[name]}", "src": f"{source}/ca/{name}.crt"} for name in AUTHORITIES]

@@ -28,6 +28,15 @@ ExecStart=/bin/sh -euc 'for group in /sys/fs/cgroup/*; do mount -o remount,bind,
 """systemd-nspawn mounts the controllers of cgroup v1 read-only; the container engine writes them."""
 
 
+GENERATORS = (
+    *("systemd-debug-generator", "systemd-getty-generator", "systemd-gpt-auto-generator"),
+    *("systemd-hibernate-resume-generator", "systemd-rc-local-generator", "systemd-run-generator"),
+    *("systemd-ssh-generator", "systemd-system-update-generator", "systemd-sysv-generator", "systemd-tpm2-generator"),
+)
+"""Generators (systemd.generator(7)) that find nothing in a machine of the replica; an empty file masks one. With all of
+them an emulated machine takes longer to boot and to read its units again."""
+
+
 @dataclass(frozen=True)
 class File:
     """A file of a machine."""
@@ -51,6 +60,8 @@ def machine_files(
         "etc/fstab": File(""),
     }
     files.update(_network(machine, rename=virtual))
+    if virtual:
+        files.update({f"etc/systemd/system-generators/{name}": File("") for name in GENERATORS})
     if cgroup_v1 and not virtual:
         unit = "etc/systemd/system/tricenter-replica-cgroups.service"
         files[unit] = File(REMOUNT)

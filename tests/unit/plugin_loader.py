@@ -7,11 +7,16 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+from ansible import module_utils
+
 PLUGINS = Path(__file__).parents[2] / "plugins"
 
 
 def load(path: str) -> ModuleType:
-    """The module at a path below plugins/, such as `filter/site.py`."""
+    """The module at a path below plugins/, such as `filter/site.py`.
+
+    What lies in module_utils/ can then be imported by modules, as Ansible provides it on a machine.
+    """
     name = "plugin_" + path.removesuffix(".py").replace("/", "_")
     spec = importlib.util.spec_from_file_location(name, PLUGINS / path)
     assert spec is not None
@@ -19,4 +24,7 @@ def load(path: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     spec.loader.exec_module(module)
+    if path.startswith("module_utils/"):
+        sys.modules[f"ansible.module_utils.{Path(path).stem}"] = module
+        setattr(module_utils, Path(path).stem, module)
     return module

@@ -21,8 +21,9 @@ from ansible.module_utils import basic
 from ansible.module_utils.testing import patch_module_args
 from cryptography import x509
 
-files = plugin_loader.load("modules/files.py")
-unit = plugin_loader.load("modules/unit.py")
+plugin_loader.load("module_utils/tricenter_files.py")
+units = plugin_loader.load("module_utils/tricenter_units.py")
+converge = plugin_loader.load("modules/converge.py")
 pki = plugin_loader.load("modules/pki.py")
 agents = plugin_loader.load("modules/agents.py")
 encryption_keys = plugin_loader.load("modules/encryption_keys.py")
@@ -64,28 +65,28 @@ pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="files belong to root")
 
 def test_a_file_is_placed_once(call: Call, tmp_path: Path) -> None:
     target = tmp_path / "new/file"
-    assert call(files, check=True, files=[entry(target)])["changed_files"] == [str(target)]
+    assert call(converge, check=True, files=[entry(target)])["changed_files"] == [str(target)]
     assert not target.exists()
-    assert call(files, files=[entry(target)])["changed_files"] == [str(target)]
+    assert call(converge, files=[entry(target)])["changed_files"] == [str(target)]
     assert target.read_bytes() == b"one\n"
     assert stat.S_IMODE(target.stat().st_mode) == 0o640
-    assert call(files, files=[entry(target)])["changed_files"] == []
+    assert call(converge, files=[entry(target)])["changed_files"] == []
     target.chmod(0o600)
-    assert call(files, files=[entry(target)])["changed_files"] == [str(target)]
+    assert call(converge, files=[entry(target)])["changed_files"] == [str(target)]
     assert stat.S_IMODE(target.stat().st_mode) == 0o640
 
 
 def test_a_large_file_is_asked_for_only_where_it_differs(call: Call, tmp_path: Path) -> None:
     target = tmp_path / "file"
-    assert call(files, files=[entry(target, content=b"one\n") | {"content": None}])["needed"] == [str(target)]
-    call(files, files=[entry(target)])
-    assert "needed" not in call(files, files=[entry(target) | {"content": None}])
+    assert call(converge, files=[entry(target, content=b"one\n") | {"content": None}])["needed"] == [str(target)]
+    call(converge, files=[entry(target)])
+    assert "needed" not in call(converge, files=[entry(target) | {"content": None}])
 
 
 def test_a_file_that_is_not_valid_leaves_the_old_one(call: Call, tmp_path: Path) -> None:
     target = tmp_path / "file"
-    call(files, files=[entry(target)])
-    result = call(files, files=[entry(target, b"two\n", validate="grep -q one %s")])
+    call(converge, files=[entry(target)])
+    result = call(converge, files=[entry(target, b"two\n", validate="grep -q one %s")])
     assert result["failed"]
     assert str(target) in result["msg"]
     assert target.read_bytes() == b"one\n"
@@ -93,7 +94,7 @@ def test_a_file_that_is_not_valid_leaves_the_old_one(call: Call, tmp_path: Path)
 
 
 def test_a_secret_is_not_in_the_difference(call: Call, tmp_path: Path) -> None:
-    result = call(files, diff=True, files=[entry(tmp_path / "key", b"very secret\n", secret=True)])
+    result = call(converge, diff=True, files=[entry(tmp_path / "key", b"very secret\n", secret=True)])
     assert result["changed"]
     assert "very secret" not in json.dumps(result)
 
@@ -106,11 +107,11 @@ def test_directories_links_and_what_must_be_absent(call: Call, tmp_path: Path) -
         entry(tmp_path / "link", state="link", link="dir"),
         entry(tmp_path / "old", state="absent"),
     ]
-    assert len(call(files, files=wanted)["changed_files"]) == 3
+    assert len(call(converge, files=wanted)["changed_files"]) == 3
     assert stat.S_IMODE((tmp_path / "dir").stat().st_mode) == 0o750
     assert (tmp_path / "link").readlink() == Path("dir")
     assert not (tmp_path / "old").exists()
-    assert call(files, files=wanted)["changed_files"] == []
+    assert call(converge, files=wanted)["changed_files"] == []
 
 
 STARTED = {"state": "started", "enabled": True}
@@ -133,28 +134,29 @@ RUNNING = {
         (STARTED, {"NeedDaemonReload": "yes"}, ["daemon-reload"]),
         ({"state": "stopped", "enabled": None}, {}, ["stop", "disable"]),
         ({"state": "refreshed", "enabled": None}, {"ActiveState": "inactive"}, []),
+        ({"state": "stopped", "enabled": None}, {"LoadState": "not-found", "ActiveState": "inactive"}, []),
     ],
 )
 def test_what_a_unit_needs(parameters: dict[str, Any], changes: dict[str, str], actions: list[str]) -> None:
-    assert unit.needed(parameters, RUNNING | changes, [], []) == actions
+    assert units.needed(parameters, RUNNING | changes, [], []) == actions
 
 
 def test_a_unit_with_older_files_is_restarted(tmp_path: Path) -> None:
     config = tmp_path / "config"
     config.touch()
-    assert unit.needed(STARTED, RUNNING, [str(config)], []) == ["restart"]
-    before = unit.started_at(RUNNING) - 60
+    assert units.needed(STARTED, RUNNING, [str(config)], []) == ["restart"]
+    before = units.started_at(RUNNING) - 60
     os.utime(config, (before, before))
-    assert unit.needed(STARTED, RUNNING, [str(config)], []) == []
+    assert units.needed(STARTED, RUNNING, [str(config)], []) == []
 
 
 def test_a_unit_file_that_stands_before_a_packages_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unit, "ADMINISTRATOR", str(tmp_path))
+    monkeypatch.setattr(units, "ADMINISTRATOR", str(tmp_path))
     package = {"FragmentPath": "/usr/lib/systemd/system/x.service"}
-    assert not unit.overridden("x.service", package)
+    assert not units.overridden("x.service", package)
     (tmp_path / "x.service").touch()
-    assert unit.overridden("x.service", package)
-    assert not unit.overridden("x.service", {"FragmentPath": str(tmp_path / "x.service")})
+    assert units.overridden("x.service", package)
+    assert not units.overridden("x.service", {"FragmentPath": str(tmp_path / "x.service")})
 
 
 LEAF = {"authority": "api", "organization": "", "usages": ["client"], "sans": []}
@@ -307,3 +309,37 @@ def test_encryption_keys_are_not_made_in_check_mode(call: Call, tmp_path: Path) 
     path = tmp_path / "encryption.yaml"
     assert call(encryption_keys, check=True, path=str(path))["changed"]
     assert not path.exists()
+
+
+SYSTEMCTL = """#!/bin/sh
+# Answers `show` from a folder, writes down everything else.
+here=$(dirname "$0")
+if [ "$1" = show ]; then shift 4; first=1; for name; do [ $first ] || echo; first=; cat "$here/$name"; done; exit; fi
+echo "$@" >> "$here/asked"
+"""
+SHOWN = "LoadState=loaded\nActiveState=inactive\nUnitFileState=disabled\nNeedDaemonReload={}\nFragmentPath=/x\n"
+
+
+def test_new_units_are_enabled_and_started_without_a_reload(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reload reads every unit again: seconds on an emulated machine."""
+    (tmp_path / "systemctl").write_text(SYSTEMCTL)
+    (tmp_path / "systemctl").chmod(0o755)
+    (tmp_path / "a.service").write_text(SHOWN.format("no"))
+    (tmp_path / "b.service").write_text(SHOWN.format("yes"))
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    wanted = [{"name": "a.service", "enabled": True}, {"name": "b.service"}]
+    actions = ["enable a.service", "start a.service", "daemon-reload", "start b.service"]
+    assert call(converge, check=True, units=wanted)["actions"] == actions
+    assert not (tmp_path / "asked").exists()
+    assert call(converge, units=wanted)["actions"] == actions
+    assert (tmp_path / "asked").read_text().splitlines() == ["--root=/ enable a.service", *actions[1:]]
+
+
+def test_nothing_is_touched_before_its_packages_are_there(call: Call, tmp_path: Path) -> None:
+    wanted = {"packages": ["no-such-package"], "files": [entry(tmp_path / "file")]}
+    done = call(converge, **wanted)
+    assert (done["missing"], done["changed"], (tmp_path / "file").exists()) == (["no-such-package"], False, False)
+    planned = call(converge, check=True, **wanted)
+    assert (planned["changed"], planned["changed_files"]) == (True, [str(tmp_path / "file")])

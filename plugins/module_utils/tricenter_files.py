@@ -1,62 +1,6 @@
-#!/usr/bin/python
-"""Brings many files to their wanted state in one call; the action plugin `files` renders them first."""
+"""Files, directories and links in their wanted state: the half of the module `converge` that writes."""
 
 from __future__ import annotations
-
-DOCUMENTATION = r"""
-module: files
-short_description: Many files in one task
-description:
-  - Places files, directories and links in one call. With 25 machines on two cores a task costs more than a file.
-  - A file is replaced atomically. Missing parent folders are created (root, 0755).
-  - The action plugin of the same name runs on the control host. It renders I(template), reads I(src) and
-    sends the content of a large file only to a machine where its checksum differs.
-  - Supports check and diff mode, on a machine that has nothing installed too.
-options:
-  owner:
-    description: Owner of every entry that does not name one.
-    type: str
-    default: root
-  group:
-    description: Group of every entry that does not name one.
-    type: str
-    default: root
-  mode:
-    description: Mode of every file that does not name one. A directory without its own gets 0755.
-    type: str
-    default: "0644"
-  files:
-    description:
-      - What to place. Keys of an entry are I(dest) and one of I(template), I(src), I(content), I(link) or I(state)
-        (C(directory) or C(absent)), and optionally I(owner), I(group), I(mode), I(vars) (extra variables of the
-        template), I(validate) (a command with C(%s) for the new file; the old one stays where it fails) and
-        I(secret) (C(true) keeps the content out of diff mode; no content is ever logged).
-    type: list
-    elements: dict
-    required: true
-"""
-
-EXAMPLES = r"""
-- name: Configure nginx
-  files:
-    files:
-      - {dest: /etc/nginx/nginx.conf, template: nginx.conf.j2, validate: "nginx -t -c %s"}
-      - {dest: /etc/nginx/sites-enabled/default, state: absent}
-  notify: Reload nginx
-"""
-
-RETURN = r"""
-changed_files:
-  description: What was changed (in check mode, would be).
-  type: list
-  elements: str
-  returned: always
-needed:
-  description: Files whose content the machine lacks; the action plugin sends them in a second call.
-  type: list
-  elements: str
-  returned: when not empty
-"""
 
 import base64
 import grp
@@ -78,7 +22,7 @@ LARGEST_DIFF = 100_000
 # What diff mode shows of a file with `secret: true`.
 SECRET = b"(secret)\n"
 
-ENTRY = {
+OPTIONS = {
     "dest": {"type": "str", "required": True},
     "state": {"type": "str", "required": True},
     "owner": {"type": "str", "required": True},
@@ -93,8 +37,8 @@ ENTRY = {
 }
 
 
-class FilesModule:
-    """One call: applies the entries in their order and collects what changed."""
+class Files:
+    """Applies entries in their order and collects what changed."""
 
     def __init__(self, module: AnsibleModule) -> None:
         self.module = module
@@ -102,17 +46,11 @@ class FilesModule:
         self.needed: list[str] = []
         self.diff: list[dict[str, str]] = []
 
-    def run(self) -> None:
-        """Apply every entry, then report."""
+    def apply(self, entries: list[dict[str, Any]]) -> None:
+        """Apply every entry."""
         handlers = {"file": self.file, "directory": self.directory, "link": self.link, "absent": self.absent}
-        for entry in self.module.params["files"]:
+        for entry in entries:
             handlers[entry["state"]](entry)
-        result: dict[str, Any] = {"changed": bool(self.changed), "changed_files": self.changed}
-        if self.needed:
-            result["needed"] = self.needed
-        if self.module._diff:
-            result["diff"] = self.diff
-        self.module.exit_json(**result)
 
     def file(self, entry: dict[str, Any]) -> None:
         """A regular file with the given content."""
@@ -247,16 +185,3 @@ def printable(content: bytes | None) -> str:
     if len(content) > LARGEST_DIFF or b"\0" in content:
         return f"({len(content)} bytes, sha256 {hashlib.sha256(content).hexdigest()})\n"
     return content.decode(errors="replace")
-
-
-def main() -> None:
-    """Entry point of the module."""
-    module = AnsibleModule(
-        argument_spec={"files": {"type": "list", "elements": "dict", "required": True, "options": ENTRY}},
-        supports_check_mode=True,
-    )
-    FilesModule(module).run()
-
-
-if __name__ == "__main__":
-    main()

@@ -1,4 +1,4 @@
-"""Renders the entries of a `files` task on the control host and sends what the machine lacks."""
+"""Renders the files of a `converge` task on the control host and sends what a machine lacks; calls apt for packages."""
 
 from __future__ import annotations
 
@@ -25,37 +25,60 @@ COMMON = {"dest", "owner", "group", "mode", "vars", "validate", "secret"}
 KINDS = {"template", "src", "content", "link", "state"}
 
 
+# 101: "action forbidden by policy", see invoke-rc.d(8).
+POLICY_NO_START = 101
+
+# A package list younger than this is good enough.
+PACKAGE_LIST_SECONDS = 3600
+
+Result = dict[str, Any]
+
+
 class ActionModule(ActionBase):
-    """The control host's half of the module `files`."""
+    """The control host's half of the module `converge`."""
 
     _supports_check_mode = True
     _requires_connection = True
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Render, call the module, and once more with the content of large files that differ."""
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> Result:
+        """Render and call the module; again after apt, and with the content of large files that differ."""
         super().run(tmp, task_vars)
         variables = task_vars or {}
         _, arguments = self.validate_argument_spec(
             argument_spec={
+                "packages": {"type": "list", "elements": "str", "default": []},
                 "owner": {"type": "str", "default": "root"},
                 "group": {"type": "str", "default": "root"},
                 "mode": {"type": "str", "default": "0644"},
-                "files": {"type": "list", "elements": "dict", "required": True},
+                "files": {"type": "list", "elements": "dict", "default": []},
+                "units": {"type": "list", "elements": "dict", "default": []},
             }
         )
         wanted = [self._entry(entry, arguments, variables) for entry in arguments["files"]]
-        result = self._call([abridged(entry) for entry in wanted], variables)
-        needed = result.pop("needed", [])
-        if needed and not result.get("failed"):
-            second = self._call([entry for entry in wanted if entry["dest"] in needed], variables)
-            second["changed_files"] = result.get("changed_files", []) + second.get("changed_files", [])
-            second["changed"] = bool(second["changed_files"])
-            second["diff"] = result.get("diff", []) + second.get("diff", [])
-            result = second
+        rest = {"files": [abridged(entry) for entry in wanted], "units": arguments["units"]}
+        result = self._call({**rest, "packages": arguments["packages"]}, variables)
+        if not result.get("failed") and result["missing"] and not self._task.check_mode:
+            installed = self._install(result["missing"], variables)
+            result = installed if installed.get("failed") else joined(result, self._call(rest, variables))
+        if not result.get("failed") and (needed := result.pop("needed", [])):
+            large = [entry for entry in wanted if entry["dest"] in needed]
+            result = joined(result, self._call({**rest, "files": large}, variables))
         return result
 
-    def _call(self, files: list[dict[str, Any]], variables: dict[str, Any]) -> dict[str, Any]:
-        return dict(self._execute_module(module_name="files", module_args={"files": files}, task_vars=variables))
+    def _call(self, arguments: dict[str, Any], variables: dict[str, Any]) -> Result:
+        return dict(self._execute_module(module_name="converge", module_args=arguments, task_vars=variables))
+
+    def _install(self, packages: list[str], variables: dict[str, Any]) -> Result:
+        options = {
+            "name": packages,
+            "state": "present",
+            "install_recommends": False,
+            "update_cache": True,
+            "cache_valid_time": PACKAGE_LIST_SECONDS,
+            "policy_rc_d": POLICY_NO_START,
+            "lock_timeout": 120,
+        }
+        return dict(self._execute_module(module_name="ansible.builtin.apt", module_args=options, task_vars=variables))
 
     def _entry(self, entry: dict[str, Any], defaults: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         """An entry as the module wants it: state, attributes and, for a file, its content and checksum."""
@@ -109,9 +132,9 @@ def check(entry: dict[str, Any]) -> None:
     """Refuse a typing error in an entry before anything is touched."""
     unknown = set(entry) - COMMON - KINDS
     if unknown:
-        raise AnsibleActionFail(f"files: unknown key {min(unknown)} in the entry of {entry.get('dest')}")
+        raise AnsibleActionFail(f"converge: unknown key {min(unknown)} in the entry of {entry.get('dest')}")
     if not str(entry.get("dest", "")).startswith("/"):
-        raise AnsibleActionFail(f"files: dest must be an absolute path, not {entry.get('dest')!r}")
+        raise AnsibleActionFail(f"converge: dest must be an absolute path, not {entry.get('dest')!r}")
     kinds = KINDS & set(entry)
     if len(kinds) != 1:
         raise AnsibleActionFail(f"{entry['dest']}: give exactly one of {', '.join(sorted(KINDS))}, not {sorted(kinds)}")
@@ -124,3 +147,9 @@ def abridged(entry: dict[str, Any]) -> dict[str, Any]:
     if len(entry.get("content", "")) <= SENT_AT_ONCE:
         return entry
     return {key: value for key, value in entry.items() if key != "content"}
+
+
+def joined(first: Result, second: Result) -> Result:
+    """What two calls of one task did together."""
+    lists = {name: [*first.get(name, []), *second.get(name, [])] for name in ("missing", "changed_files", "diff")}
+    return {**second, **lists, "changed": bool(second.get("changed") or any(lists.values()))}
