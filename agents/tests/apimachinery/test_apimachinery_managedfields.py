@@ -177,6 +177,8 @@ def test_moving_from_client_side_apply_does_not_conflict() -> None:
     live = update(None, obj, manager="kubectl-client-side-apply")
     after = apply(live, deployment(5, web="nginx:2"), manager="kubectl")
     assert after["spec"]["replicas"] == 5
+    with pytest.raises(managedfields.ApplyConflict):  # only kubectl under its own name takes its own over
+        apply(live, deployment(5, web="nginx:2"), manager="bob")
 
 
 def test_status_belongs_to_its_subresource() -> None:

@@ -215,3 +215,36 @@ async def test_warnings_generated_names_and_finalizers(server: Running) -> None:
     await server.call("PATCH", f"{CRONTABS}/{name}", patch, Content_Type=MERGE)
     code, _ = await server.call("GET", f"{CRONTABS}/{name}")
     assert code == 404
+
+
+async def test_rules_in_cel(server: Running) -> None:
+    ruled = copy.deepcopy(version())
+    fields = ruled["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    fields["x-kubernetes-validations"] = [{"rule": "self.replicas < 8 || self.mode == 'slow'", "fieldPath": ".mode"}]
+    frozen = {"rule": "self == oldSelf", "message": "image is immutable", "reason": "FieldValueForbidden"}
+    fields["properties"]["image"]["x-kubernetes-validations"] = [frozen]
+    await defined(server, crontab_crd(ruled))
+    code, refused = await server.call("POST", CRONTABS, crontab("a", replicas=9, mode="fast"))
+    assert (code, refused["details"]["causes"]) == (
+        422,
+        [
+            {
+                "reason": "FieldValueInvalid",
+                "message": "Invalid value: \"object\": failed rule: self.replicas < 8 || self.mode == 'slow'",
+                "field": "spec.mode",
+            }
+        ],
+    )
+    code, made = await server.call("POST", CRONTABS, crontab("a", replicas=9, mode="slow"))
+    assert code == 201
+    made["spec"]["image"] = "other"
+    code, refused = await server.call("PUT", f"{CRONTABS}/a", made)
+    assert (code, refused["message"]) == (
+        422,
+        f'CronTab.{GROUP} "a" is invalid: spec.image: Forbidden: image is immutable',
+    )
+    fields["x-kubernetes-validations"] = [{"rule": "self.nothing > 1"}]
+    code, refused = await server.call("POST", f"{CRDS}?dryRun=All", crontab_crd(ruled, plural="others"))
+    assert code == 422
+    assert "x-kubernetes-validations[0].rule" in refused["details"]["causes"][0]["field"]
+    assert "undefined field 'nothing'" in refused["message"]

@@ -22,6 +22,7 @@ __all__ = ["APPLY", "UPDATE", "ApplyConflict", "Conflict", "TypedError", "apply"
 
 Object = dict[str, Any]
 BEFORE_FIRST_APPLY = "before-first-apply"
+_KUBECTL = "kubectl"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _SYSTEM_METADATA = {
     "name", "namespace", "creationTimestamp", "selfLink", "uid", "clusterName", "generation", "managedFields",
@@ -93,7 +94,9 @@ def apply(
     change = _compare(old, merged, kind)
     others = {identity: found for identity, found in managers.items() if identity != entry.identity}
     if not force:
-        _check(others, change, old, merged, kind)
+        # Only kubectl under its own name takes over what its client-side apply left (lastappliedmanager.go).
+        allowed = _last_applied(old, kind) if manager == _KUBECTL else {}
+        _check(others, change, old, merged, kind, allowed=allowed)
     managers = {**_disown(others, change, old, merged, kind), entry.identity: entry}
     if not entry.fields:
         del managers[entry.identity]
@@ -155,10 +158,9 @@ def _disown(managers: Managers, change: Comparison, old: Object, new: Object, ki
     return result
 
 
-def _check(managers: Managers, change: Comparison, old: Object, new: Object, kind: Kind) -> None:
-    """Raise ApplyConflict for fields of other managers whose values would change."""
+def _check(managers: Managers, change: Comparison, old: Object, new: Object, kind: Kind, *, allowed: Node) -> None:
+    """Raise ApplyConflict for fields of other managers whose values would change and that are not `allowed`."""
     found: list[Conflict] = []
-    allowed = _last_applied(old, kind)
     for entry in managers.values():
         seen = _in_version(change, old, new, kind, entry.api_version)
         taken = fieldset.intersection(entry.fields, fieldset.union(seen.modified, seen.added))

@@ -12,7 +12,7 @@ from tricenter.apimachinery.fielderrors import FieldError
 from tricenter.apimachinery.records import Kind
 from tricenter.apimachinery.schema import custom, definitions, types, validators, walk
 from tricenter.apimachinery.schema.types import Shape, Type
-from tricenter.apimachinery.structural import pruning
+from tricenter.apimachinery.structural import expressions, pruning
 
 __all__ = ["FieldError", "Schema", "Shape", "Type", "merge_info", "of", "prune", "unknown_fields", "validate"]
 
@@ -36,6 +36,11 @@ class Schema:
         if self.kind.structural is not None:
             return custom.of_resource(self.kind.structural)
         return validators.of_definition(self.kind.definition)
+
+    @cached_property
+    def rules(self) -> expressions.Node | None:
+        """The rules in CEL of a custom resource."""
+        return None if self.kind.structural is None else expressions.compiled(self.kind.structural)
 
 
 _schemas: dict[tuple[str, str, str], Schema] = {}

@@ -13,11 +13,20 @@ from tricenter.apimachinery import fielderrors, names, schema
 from tricenter.apimachinery.fielderrors import FieldError
 from tricenter.apimachinery.records import Kind
 from tricenter.apimachinery.schema import custom
+from tricenter.apimachinery.structural import expressions
 from tricenter.apimachinery.structural.defaulting import Schema, child
 from tricenter.apimachinery.validation import metadata
 from tricenter.apimachinery.validation.rules import Errors, Object
 
 _MAX_INT32 = 2**31 - 1
+_BLOCKING = {
+    fielderrors.REASON_NOT_SUPPORTED, fielderrors.REASON_REQUIRED, fielderrors.REASON_TOO_LONG,
+    fielderrors.REASON_TOO_MANY, fielderrors.REASON_TYPE,
+}  # fmt: skip
+_NOT_CHECKED = (
+    'Invalid value: "null": some validation rules were not checked because the object was invalid; correct the '
+    "existing errors to complete validation"
+)
 _GO_TYPES = {
     str: "string", bool: "bool", float: "float64", dict: "map[string]interface {}", list: "[]interface {}",
 }  # fmt: skip
@@ -26,7 +35,7 @@ _GO_TYPES = {
 def create(kind: Kind, obj: Object) -> list[FieldError]:
     """What is wrong with a new object."""
     typed = [problem.error for problem in custom.problems(schema.of(kind).validator, obj)]
-    return [*metadata.check(kind, obj), *typed, *_scale(kind, obj), *_shared(kind, obj)]
+    return _with_rules(kind, [*metadata.check(kind, obj), *typed, *_scale(kind, obj), *_shared(kind, obj)], obj, None)
 
 
 def update(kind: Kind, old: Object, new: Object, *, subresource: str = "") -> list[FieldError]:
@@ -41,9 +50,20 @@ def update(kind: Kind, old: Object, new: Object, *, subresource: str = "") -> li
     typed = [item.error for item in found if not _unchanged(item.place, old, new, structural)]
     general = list(metadata.check_update(kind, old, new))
     if status_only:
-        return [*general, *typed, *_scale(kind, new, status_only=True)]
+        return _with_rules(kind, [*general, *typed, *_scale(kind, new, status_only=True)], new, old)
     lists = [] if list(_lists(old, structural, "")) else list(_lists(new, structural, ""))
-    return [*general, *typed, *_scale(kind, new), *_embedded(new, structural, ""), *lists]
+    found_here = [*general, *typed, *_scale(kind, new), *_embedded(new, structural, ""), *lists]
+    return _with_rules(kind, found_here, new, old)
+
+
+def _with_rules(kind: Kind, found: list[FieldError], new: Object, old: Object | None) -> list[FieldError]:
+    """The rules of the definition see only objects whose shape is right."""
+    rules = schema.of(kind).rules
+    if rules is None:
+        return found
+    if any(error.reason in _BLOCKING for error in found):
+        return [*found, FieldError("<nil>", fielderrors.REASON_INVALID, _NOT_CHECKED)]
+    return [*found, *expressions.problems(rules, new, old)]
 
 
 def _shared(kind: Kind, obj: Object) -> Errors:

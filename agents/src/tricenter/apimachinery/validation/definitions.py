@@ -1,12 +1,11 @@
 """Rules of CustomResourceDefinition (upstream's apiextensions-apiserver pkg/apis/apiextensions/validation)."""
 
 import copy
-import re
 
 from tricenter.apimachinery import fielderrors, names
 from tricenter.apimachinery.schema import custom
-from tricenter.apimachinery.structural import naming, pruning
-from tricenter.apimachinery.validation import schemas
+from tricenter.apimachinery.structural import fieldpaths, naming, pruning
+from tricenter.apimachinery.validation import expressions, schemas
 from tricenter.apimachinery.validation.rules import IMMUTABLE, Errors, Object, each, named, required, sub
 
 _COLUMN_TYPES = ("boolean", "date", "integer", "number", "string")
@@ -22,7 +21,6 @@ _EXTENSION_NAMES = {
     "x-kubernetes-preserve-unknown-fields": "XPreserveUnknownFields",
     "x-kubernetes-validations": "XValidations",
 }
-_STEP = re.compile(r"\.([^.\[\]]+)")
 
 
 def custom_resource_definition(obj: Object) -> Errors:
@@ -143,6 +141,7 @@ def _version(version: Object, path: str) -> Errors:
     yield from found
     if not found:
         yield from _defaults(schema, where, root=True)
+        yield from expressions.of_schema(schema, where)
     yield from _scale(subresources.get("scale"), f"{path}.subresources")
     for column_path, column in each(version, "additionalPrinterColumns", path):
         yield from _column(column, column_path)
@@ -252,13 +251,13 @@ def _selectable(version: Object, schema: Object, path: str) -> Errors:
         if not text:
             yield fielderrors.required(where)
             continue
-        found = field_at(schema, text)
+        found = fieldpaths.resolve(schema, text, brackets=False)
         if isinstance(found, str):
             yield fielderrors.invalid(where, text, f"is an invalid path: {found}")
             continue
         if text.startswith(".metadata"):
             yield fielderrors.invalid(where, text, "must not point to fields in metadata")
-        if found.get("type") not in ("string", "boolean", "integer"):
+        if found.schema.get("type") not in ("string", "boolean", "integer"):
             detail = (
                 "must point to a field of type string, boolean or integer. Enum string fields and strings with "
                 "formats are allowed."
@@ -269,23 +268,6 @@ def _selectable(version: Object, schema: Object, path: str) -> Errors:
         seen.add(text)
     if len(seen) > _SELECTABLE_MAX:
         yield fielderrors.too_many(path, len(seen), _SELECTABLE_MAX)
-
-
-def field_at(schema: Object, path: str) -> Object | str:
-    """The schema of the field at `.spec.color`, or why there is none."""
-    position = 0
-    while position < len(path):
-        if path[position] == "[":
-            return "array notation is not allowed"
-        step = _STEP.match(path, position)
-        if step is None:
-            return f"expected [ or . but got: {path[position:]}"
-        fields, extra = schema.get("properties"), schema.get("additionalProperties")
-        found = (fields or {}).get(step[1]) if fields else extra
-        if not isinstance(found, dict):
-            return "does not refer to a valid field"
-        schema, position = found, step.end()
-    return schema
 
 
 # --- conversion, stored versions ---
