@@ -105,8 +105,10 @@ class Level:
         while self._flows:
             flow = next(iter(self._flows))
             queue = self._flows[flow]
+            # Who was cancelled but has not run since still stands in the queue, and needs no seat.
+            gone = queue[0].granted.done()
             width = min(queue[0].width, self.seats)
-            if self.in_use + width > self.seats:
+            if not gone and self.in_use + width > self.seats:
                 return
             waiter = queue.popleft()
             waiter.width = width
@@ -114,6 +116,8 @@ class Level:
             if queue:
                 self._flows[flow] = queue
             self.waiting -= 1
+            if gone:
+                continue
             self.in_use += width
             self.executing += 1
             waiter.granted.set_result(None)
