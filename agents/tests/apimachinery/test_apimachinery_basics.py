@@ -59,7 +59,7 @@ def test_groups_in_discovery_order() -> None:
     groups = kinds.groups()
     assert next(iter(groups)) == ""
     assert groups["autoscaling"] == ["v2", "v1"]
-    assert len(groups) == 20
+    assert len(groups) == 21
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ _PREFIX = {
 }
 
 _DEFINITION_ROOT = {
+    "metrics.k8s.io": "io.k8s.metrics.pkg.apis.metrics",
     "apiextensions.k8s.io": "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions",
     "apiregistration.k8s.io": "io.k8s.kube-aggregator.pkg.apis.apiregistration",
     "": "io.k8s.api.core",
@@ -124,6 +125,9 @@ _TABLE = {
         RuntimeClass runtimeclasses""",
     "discovery.k8s.io/v1": """
         EndpointSlice endpointslices ns""",
+    "metrics.k8s.io/v1beta1": """
+        NodeMetrics nodes !read
+        PodMetrics pods ns !read""",
     "flowcontrol.apiserver.k8s.io/v1": """
         FlowSchema flowschemas /status
         PriorityLevelConfiguration prioritylevelconfigurations /status""",

@@ -45,6 +45,7 @@ from tricenter.apiserver.storage import encryption
 from tricenter.apiserver.storage.etcd import Etcd
 from tricenter.apiserver.storage.leases import Leases
 from tricenter.apiserver.storage.store import Store
+from tricenter.apiserver.usage.serving import Metrics
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +102,13 @@ def assemble(config: Config) -> Parts:
     proxying = Proxying(resources, reads, kubelets)
     router = Router(
         _general(reads, watching, writes, deleting, subresources),
-        {**subresources.special(), **reviews.special(), **kubelets.special(), **proxying.special()},
+        {
+            **subresources.special(),
+            **reviews.special(),
+            **kubelets.special(),
+            **proxying.special(),
+            **Metrics(resources, kubelets).special(),
+        },
     )
     address = f"{config.advertise_address}:{config.port}"
     issuer = Issuer(config.service_account_issuer, address, keys)

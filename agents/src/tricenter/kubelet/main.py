@@ -116,6 +116,7 @@ class Kubelet:
             self._observer.relist(),
             self._statuses.run(),
             self._serve(),
+            self._server.sampler.run(),
             self._keep_network(),
             self._housekeeping.run(),
             notify.keep_alive(),

@@ -10,6 +10,8 @@ from typing import Any
 
 import orjson
 
+from tricenter.apimachinery.schema import metrics
+
 LEVEL = "1.33"
 _PACKAGED = "definitions.json"
 _DEVELOPMENT = ("kubernetes-json-schema", f"v{LEVEL}.0-local", "_definitions.json")
@@ -26,4 +28,4 @@ def _raw() -> bytes:
 def load() -> dict[str, dict[str, Any]]:
     """Definition name → schema, as shipped: types carry `null`, references start with `#/$defs/`. Do not change it."""
     definitions: dict[str, dict[str, Any]] = orjson.loads(_raw())["$defs"]
-    return definitions
+    return {**definitions, **metrics.DEFINITIONS}

@@ -8,13 +8,13 @@ from typing import Any
 
 from tricenter.apimachinery import conversion
 from tricenter.apimachinery.records import Kind
-from tricenter.apimachinery.tables import access, cluster, custom, network, pods, storage, text, workloads
+from tricenter.apimachinery.tables import access, cluster, custom, network, pods, storage, text, usage, workloads
 
 __all__ = ["cells", "columns", "conditions", "custom"]
 
 _PRINTERS = {
     **pods.PRINTERS, **workloads.PRINTERS, **network.PRINTERS, **storage.PRINTERS, **cluster.PRINTERS,
-    **access.PRINTERS,
+    **access.PRINTERS, **usage.PRINTERS,
 }  # fmt: skip
 _EVENT_GROUPS = {"", "events.k8s.io"}
 

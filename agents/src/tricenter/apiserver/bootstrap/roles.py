@@ -37,6 +37,7 @@ _VIEW = f"""
     READ | batch | cronjobs cronjobs/status jobs jobs/status
     READ | policy | poddisruptionbudgets poddisruptionbudgets/status
     READ | networking.k8s.io | ingresses ingresses/status networkpolicies
+    get list | metrics.k8s.io | nodes pods
 """
 _EDIT = f"""
     READ | core | pods/attach pods/exec pods/portforward pods/proxy secrets services/proxy

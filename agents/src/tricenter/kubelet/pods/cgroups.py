@@ -14,6 +14,14 @@ def uses_systemd(setting: str, root: Path = ROOT) -> bool:
     return setting == "systemd"
 
 
+def folders(uid: str) -> list[str]:
+    """Where below a hierarchy's root a pod's own group may be: as we name it, or as systemd does."""
+    slice_ = f"-pod{uid.replace('-', '_')}.slice"
+    systemd = [f"kubepods.slice/kubepods{slice_}"]
+    systemd += [f"kubepods.slice/kubepods-{qos}.slice/kubepods-{qos}{slice_}" for qos in ("burstable", "besteffort")]
+    return [*(f"{place}/pod{uid}" for place in _PLACES), *systemd]
+
+
 def remove(uid: str, root: Path = ROOT) -> None:
     """Remove the pod's own group in every hierarchy; one that is in use stays."""
     controllers = [root, *(entry for entry in root.iterdir() if entry.is_dir())] if root.is_dir() else []

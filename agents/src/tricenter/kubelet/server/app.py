@@ -9,19 +9,19 @@ from aiohttp import web
 from cri_api.v1 import api_pb2 as cri
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from tricenter.apimachinery import times
 from tricenter.kubelet.config import Config
 from tricenter.kubelet.cri import labels
 from tricenter.kubelet.cri.client import CriError, Runtime
 from tricenter.kubelet.pods.manager import Pods
 from tricenter.kubelet.pods.statuses import Statuses
-from tricenter.kubelet.server import containers, stats, streaming
+from tricenter.kubelet.server import containers, stats, streaming, usage
 from tricenter.runtime import tls
 
 Object = dict[str, Any]
 
 ADMINISTRATORS = "system:masters"
 API_SERVER = "kube-apiserver-kubelet-client"
+_TEXT_FORMAT = "text/plain; version=0.0.4; charset=utf-8"
 
 _log = logging.getLogger(__name__)
 
@@ -34,6 +34,7 @@ class Server:
         self._runtime = runtime
         self._pods = pods
         self._statuses = statuses
+        self.sampler = usage.Sampler(runtime)
         self._runner: web.AppRunner | None = None
 
     async def __aenter__(self) -> Self:
@@ -45,6 +46,7 @@ class Server:
                 web.get("/healthz", self._healthz),
                 web.get("/pods", self._list),
                 web.get("/metrics", self._metrics),
+                web.get("/metrics/resource", self._resource_metrics),
                 web.get("/stats/summary", self._summary),
                 web.get("/containerLogs/{namespace}/{pod}/{container}", logs.get),
                 *(
@@ -87,8 +89,10 @@ class Server:
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def _summary(self, _request: web.Request) -> web.Response:
-        found = await self._runtime.container_stats()
-        return web.json_response(stats.summary(self._config.node_name, found, times.now()))
+        return web.json_response(stats.summary(self._config.node_name, self.sampler.before, self.sampler.now))
+
+    async def _resource_metrics(self, _request: web.Request) -> web.Response:
+        return web.Response(text=stats.resource_metrics(self.sampler.now), headers={"Content-Type": _TEXT_FORMAT})
 
 
 class Streams:
