@@ -1,45 +1,28 @@
 """A connection to etcd over its gRPC API: the preferred member first, the others when it does not answer.
 
-Only the message types come from `aetcd`; channels are ours because of TLS and of several endpoints. A request that
-may have been executed is never sent twice: after a connection was lost in the middle of a write the caller is told.
+Only the message types come from `aetcd`; the connections are ours (`http2`). A request that may have been executed is
+never sent twice: after a connection was lost in the middle of a write the caller is told.
 """
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import Any
 
-import grpc
-import grpc.aio
 from aetcd import rpc
+from grpc import StatusCode
 
 from tricenter.apiserver import errors
 from tricenter.apiserver.config import EtcdConfig
+from tricenter.apiserver.storage.channel import Channel, context
+from tricenter.apiserver.storage.http2 import RpcError
 
 log = logging.getLogger(__name__)
 
-_OPTIONS = (
-    ("grpc.max_receive_message_length", -1),
-    ("grpc.max_send_message_length", -1),
-    ("grpc.keepalive_time_ms", 5000),
-    ("grpc.keepalive_timeout_ms", 2500),
-    ("grpc.keepalive_permit_without_calls", 1),
-    ("grpc.http2.max_pings_without_data", 0),
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    # Also how long one attempt to connect may take: a handshake on a busy machine needs its time.
-    ("grpc.min_reconnect_backoff_ms", 3000),
-    ("grpc.max_reconnect_backoff_ms", 2000),
-    ("grpc.use_local_subchannel_pool", 1),
-)
-
 _NOT_SENT = (
-    "failed to connect",
-    "connection refused",
-    "connections to all backends failing",
-    "name resolution",
     "no leader",
     "too many requests",
     "raft proposal dropped",
@@ -47,16 +30,15 @@ _NOT_SENT = (
 """What a refusal says that came before a write could be proposed."""
 
 _PASSING = (
-    grpc.StatusCode.UNAVAILABLE,
-    grpc.StatusCode.DEADLINE_EXCEEDED,
-    grpc.StatusCode.UNKNOWN,
-    grpc.StatusCode.CANCELLED,
-    grpc.StatusCode.ABORTED,
+    StatusCode.UNAVAILABLE,
+    StatusCode.DEADLINE_EXCEEDED,
+    StatusCode.UNKNOWN,
+    StatusCode.CANCELLED,
+    StatusCode.ABORTED,
 )
 """Codes of failures of one member; another one, or the same one later, may do better."""
 
 _LEAST_SECONDS = 0.05
-_READY, _FAILED = grpc.ChannelConnectivity.READY, grpc.ChannelConnectivity.TRANSIENT_FAILURE
 LARGEST_REVISION = 2**63 - 1
 
 
@@ -64,26 +46,10 @@ class FutureRevision(Exception):  # noqa: N818  # named as etcd names it
     """A read at a revision that etcd has not reached."""
 
 
-class Member:
-    """The stubs of one etcd member."""
-
-    def __init__(self, endpoint: str, credentials: grpc.ChannelCredentials | None) -> None:
-        self.endpoint = endpoint
-        if credentials is None:
-            self.channel = grpc.aio.insecure_channel(endpoint, options=_OPTIONS)
-        else:
-            self.channel = grpc.aio.secure_channel(endpoint, credentials, options=_OPTIONS)
-        self.kv = rpc.KVStub(self.channel)
-        self.lease = rpc.LeaseStub(self.channel)
-        self.watch = rpc.WatchStub(self.channel)
-
-
-def _credentials(config: EtcdConfig) -> grpc.ChannelCredentials | None:
-    if config.ca is None:
-        return None
-    key = config.key.read_bytes() if config.key else None
-    cert = config.cert.read_bytes() if config.cert else None
-    return grpc.ssl_channel_credentials(config.ca.read_bytes(), key, cert)
+_RANGE, _TXN, _PUT, _COMPACT = (f"/etcdserverpb.KV/{name}" for name in ("Range", "Txn", "Put", "Compact"))
+_GRANT, _WATCH = "/etcdserverpb.Lease/LeaseGrant", "/etcdserverpb.Watch/Watch"
+_NOW = rpc.RangeRequest(key=b"\0", limit=1, count_only=True)
+"""Reads nothing but the revision."""
 
 
 def _endpoint(text: str) -> str:
@@ -94,69 +60,63 @@ class Etcd:
     """Requests to whichever member answers, and the watch stream."""
 
     def __init__(self, config: EtcdConfig) -> None:
-        credentials = _credentials(config)
+        secured = context(config)
         self.timeout = config.timeout
-        self._members = [Member(_endpoint(text), credentials) for text in config.endpoints]
+        self._members = [Channel(_endpoint(text), secured) for text in config.endpoints]
         self._current = 0
         self.seen = 0
         """The newest revision that an answer has told of."""
 
     async def close(self) -> None:
-        """Close all channels."""
+        """Close all connections."""
         for member in self._members:
-            await member.channel.close(None)
+            await member.close()
 
     @property
-    def member(self) -> Member:
+    def member(self) -> Channel:
         """The member in use."""
         return self._members[self._current]
 
     async def range(self, request: rpc.RangeRequest) -> rpc.RangeResponse:
         """A read; tried on every member, because reading twice harms nobody. Raises Expired, FutureRevision."""
-        return await self._call(lambda member: member.kv.Range, request, again=lambda _: True)
+        return await self._call(_RANGE, request, rpc.RangeResponse, again=lambda _: True)
 
     async def txn(self, request: rpc.TxnRequest) -> rpc.TxnResponse:
         """A transaction; sent to another member only when the first cannot have received it. Raises Uncertain."""
-        return await self._call(lambda member: member.kv.Txn, request, again=_was_not_sent)
+        return await self._call(_TXN, request, rpc.TxnResponse, again=_was_not_sent)
 
     async def compact(self, revision: int) -> None:
         """Forget revisions before `revision`."""
-        await self._call(
-            lambda member: member.kv.Compact, rpc.CompactionRequest(revision=revision), again=_was_not_sent
-        )
+        request = rpc.CompactionRequest(revision=revision)
+        await self._call(_COMPACT, request, rpc.CompactionResponse, again=_was_not_sent)
 
     async def put(self, key: bytes, lease: int) -> None:
         """Make a key exist, whether it does or not."""
-        await self._call(lambda member: member.kv.Put, rpc.PutRequest(key=key, lease=lease), again=lambda _: True)
+        await self._call(_PUT, rpc.PutRequest(key=key, lease=lease), rpc.PutResponse, again=lambda _: True)
 
     async def revision(self) -> int:
         """The revision of the store, read linearizably."""
-        response = await self.range(rpc.RangeRequest(key=b"\0", limit=1, count_only=True))
+        response = await self.range(_NOW)
         return int(response.header.revision)
 
     async def grant_lease(self, ttl: int) -> int:
         """A new lease of `ttl` seconds; its id."""
-        response = await self._call(
-            lambda member: member.lease.LeaseGrant, rpc.LeaseGrantRequest(TTL=ttl), again=lambda _: True
-        )
+        request = rpc.LeaseGrantRequest(TTL=ttl)
+        response = await self._call(_GRANT, request, rpc.LeaseGrantResponse, again=lambda _: True)
         return int(response.ID)
 
     async def watch(self, requests: AsyncIterator[rpc.WatchRequest]) -> AsyncGenerator[rpc.WatchResponse, None]:
         """One watch stream on the member in use; ends with Unavailable when the member goes."""
         member = self.member
-        stream = member.watch.Watch(requests, metadata=(("hasleader", "true"),))
         try:
-            async for response in stream:
-                yield response
-        except grpc.aio.AioRpcError as error:
+            async with contextlib.aclosing(member.stream(_WATCH, _encoded(requests), ("hasleader", "true"))) as stream:
+                async for message in stream:
+                    yield rpc.WatchResponse.FromString(message)
+        except RpcError as error:
             self.leave(member)
-            raise errors.Unavailable(f"etcd watch: {error.details()}") from error
-        finally:
-            stream.cancel()
+            raise errors.Unavailable(f"etcd watch: {error.details}") from error
 
-    async def _call(
-        self, method: Callable[[Member], Any], request: Any, *, again: Callable[[grpc.aio.AioRpcError], bool]
-    ) -> Any:
+    async def _call(self, path: str, request: Any, response: Any, *, again: Callable[[RpcError], bool]) -> Any:
         """The answer of the first member that gives one; all attempts together take no longer than the timeout."""
         ends = time.monotonic() + self.timeout
         why, unknown = "no member answers", False
@@ -164,14 +124,15 @@ class Etcd:
             # What is left is halved while there is another member, so that one that hangs does not take all of it.
             seconds = (ends - time.monotonic()) / (2 if others else 1)
             member = self.member
-            if not await _connected(member, seconds):
+            if not await member.ready(seconds):
                 self.leave(member)
                 continue
             try:
-                answer = await method(member)(request, timeout=max(seconds, _LEAST_SECONDS))
+                message = await member.unary(path, request.SerializeToString(), max(seconds, _LEAST_SECONDS))
+                answer = response.FromString(message)
                 self.seen = max(self.seen, answer.header.revision)
                 return answer
-            except grpc.aio.AioRpcError as error:
+            except RpcError as error:
                 why, unknown = _understood(error), not again(error)
                 self.leave(member)
                 if unknown:
@@ -181,7 +142,7 @@ class Etcd:
             raise errors.Uncertain(f"etcdserver: request timed out: {why}")
         raise errors.Unavailable(f"etcd: {why}", retry_after=1)
 
-    def leave(self, failed: Member) -> None:
+    def leave(self, failed: Channel) -> None:
         """Prefer the next member, unless another request has already moved on."""
         if self.member is failed and len(self._members) > 1:
             self._current = (self._current + 1) % len(self._members)
@@ -193,39 +154,32 @@ class Etcd:
             return
         first = self._members[0]
         try:
-            await first.kv.Range(rpc.RangeRequest(key=b"\0", limit=1, count_only=True), timeout=1.0)
-        except (TimeoutError, grpc.aio.AioRpcError):
+            if not await first.ready(1.0):
+                return
+            await first.unary(_RANGE, _NOW.SerializeToString(), 1.0)
+        except RpcError:
             return
         self._current = 0
 
 
-async def _connected(member: Member, seconds: float) -> bool:
-    """Whether the member can be sent a request; a connection that is being made is waited for."""
-    channel = member.channel
-    if channel.get_state() is _READY:  # nearly always, and a bound on the time would cost as much as the request
-        return True
-    try:
-        async with asyncio.timeout(seconds):
-            while (state := channel.get_state(try_to_connect=True)) not in (_READY, _FAILED):
-                await channel.wait_for_state_change(state)
-    except TimeoutError:
-        return False
-    return state is _READY
+async def _encoded(requests: AsyncIterator[rpc.WatchRequest]) -> AsyncIterator[bytes]:
+    async for request in requests:
+        yield request.SerializeToString()
 
 
-def _understood(error: grpc.aio.AioRpcError) -> str:
+def _understood(error: RpcError) -> str:
     """Why a member failed, where another may do better. Raises what no member answers better."""
-    if error.code() == grpc.StatusCode.OUT_OF_RANGE and "future revision" in (error.details() or ""):
+    if error.code == StatusCode.OUT_OF_RANGE and "future revision" in error.details:
         raise FutureRevision from error
-    if error.code() == grpc.StatusCode.OUT_OF_RANGE:
-        raise errors.expired(error.details() or "required revision has been compacted") from error
-    if "too large" in (error.details() or "") or "larger than max" in (error.details() or ""):
+    if error.code == StatusCode.OUT_OF_RANGE:
+        raise errors.expired(error.details) from error
+    if "too large" in error.details or "larger than max" in error.details:
         raise errors.TooLarge("etcdserver: request is too large") from error
-    if error.code() not in _PASSING and not _was_not_sent(error):
-        raise errors.Internal(f"etcd: {error.details()}") from error
-    return error.details() or error.code().name
+    if error.code not in _PASSING and not _was_not_sent(error):
+        raise errors.Internal(f"etcd: {error.details}") from error
+    return error.details
 
 
-def _was_not_sent(error: grpc.aio.AioRpcError) -> bool:
-    details = (error.details() or "").lower()
-    return any(text in details for text in _NOT_SENT)
+def _was_not_sent(error: RpcError) -> bool:
+    details = error.details.lower()
+    return not error.sent or any(text in details for text in _NOT_SENT)

@@ -1,0 +1,137 @@
+"""Our own HTTP/2: header blocks as RFC 7541 shows them, calls and streams against a real etcd."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from aetcd import rpc
+from apiserver_harness import EtcdProcess
+from grpc import StatusCode
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tricenter.apiserver.storage import hpack
+from tricenter.apiserver.storage.channel import Channel
+from tricenter.apiserver.storage.http2 import RpcError
+
+_RANGE, _PUT, _WATCH = "/etcdserverpb.KV/Range", "/etcdserverpb.KV/Put", "/etcdserverpb.Watch/Watch"
+
+
+@pytest.mark.parametrize(
+    ("coded", "plain"),
+    [
+        ("f1e3c2e5f23a6ba0ab90f4ff", "www.example.com"),
+        ("a8eb10649cbf", "no-cache"),
+        ("25a849e95ba97d7f", "custom-key"),
+        ("25a849e95bb8e8b4bf", "custom-value"),
+        ("d07abe941054d444a8200595040b8166e082a62d1bff", "Mon, 21 Oct 2013 20:13:21 GMT"),
+        ("9d29ad171863c78f0b97c8e9ae82ae43d3", "https://www.example.com"),
+    ],
+)
+def test_huffman_codes_of_the_rfc(coded: str, plain: str) -> None:
+    """The examples of appendix C."""
+    assert hpack.huffman(bytes.fromhex(coded)).decode() == plain
+
+
+def test_a_huffman_string_that_is_cut_off_is_refused() -> None:
+    """Padding is the beginning of the end symbol: ones, fewer than eight."""
+    for bad in ("f1e3c2e5f23a6ba0ab90f400", "ffff"):
+        with pytest.raises(hpack.HeaderError):
+            hpack.huffman(bytes.fromhex(bad))
+
+
+def test_indexed_headers_are_skipped_and_literals_found() -> None:
+    """`:status 200` from the static table, a resized table, a content type by name, a Huffman-coded literal."""
+    block = bytes.fromhex("20885f106170706c69636174696f6e2f67727063") + bytes.fromhex("40889acac8b21234da8f023134")
+    assert hpack.literals(block) == {"grpc-status": "14"}
+
+
+@given(st.dictionaries(st.text("abc-", min_size=1, max_size=20), st.text(max_size=30), max_size=5))
+def test_what_is_encoded_is_read_again(headers: dict[str, str]) -> None:
+    """Encoding and decoding are inverse."""
+    assert hpack.literals(hpack.encode(headers.items())) == headers
+
+
+@given(st.binary(max_size=60))
+def test_no_block_breaks_the_decoder(block: bytes) -> None:
+    """Garbage is refused in one way."""
+    try:
+        hpack.literals(block)
+    except (hpack.HeaderError, UnicodeDecodeError):
+        return
+
+
+@pytest.fixture
+async def channel(etcd: EtcdProcess) -> AsyncIterator[Channel]:
+    """A connected channel."""
+    made = Channel(f"127.0.0.1:{etcd.port}", None)
+    assert await made.ready(5.0)
+    yield made
+    await made.close()
+
+
+async def _put(channel: Channel, key: bytes, value: bytes) -> int:
+    request = rpc.PutRequest(key=key, value=value).SerializeToString()
+    return int(rpc.PutResponse.FromString(await channel.unary(_PUT, request, 5.0)).header.revision)
+
+
+async def test_messages_larger_than_every_window_arrive(channel: Channel) -> None:
+    """One megabyte needs many frames and more room than the server gives at first, on many calls at once."""
+    values = [bytes([number]) * 1_000_000 for number in range(8)]
+    await asyncio.gather(*(_put(channel, b"/big/%d" % number, value) for number, value in enumerate(values)))
+    request = rpc.RangeRequest(key=b"/big/", range_end=b"/big0").SerializeToString()
+    found = rpc.RangeResponse.FromString(await channel.unary(_RANGE, request, 5.0))
+    assert [pair.value for pair in found.kvs] == values
+
+
+async def test_an_error_keeps_its_code_and_words(channel: Channel) -> None:
+    """etcd's reason is read out of the trailers."""
+    request = rpc.RangeRequest(key=b"a", revision=2**40).SerializeToString()
+    with pytest.raises(RpcError, match="required revision is a future revision") as caught:
+        await channel.unary(_RANGE, request, 5.0)
+    assert caught.value.code == StatusCode.OUT_OF_RANGE
+
+
+async def test_a_call_that_gets_no_answer_is_given_up(etcd: EtcdProcess, channel: Channel) -> None:
+    """The deadline holds on a member that hangs, and the connection is good again when it goes on."""
+    assert etcd.process is not None
+    etcd.process.send_signal(19)
+    try:
+        with pytest.raises(RpcError) as caught:
+            await _put(channel, b"a", b"b")
+            await asyncio.sleep(0)
+    finally:
+        etcd.process.send_signal(18)
+    assert caught.value.code == StatusCode.DEADLINE_EXCEEDED
+    assert await _put(channel, b"a", b"c") > 1
+
+
+async def test_a_lost_connection_is_made_again(etcd: EtcdProcess, channel: Channel) -> None:
+    """Calls on it fail; the next one goes over a new connection."""
+    etcd.stop()
+    with pytest.raises(RpcError) as caught:
+        await _put(channel, b"a", b"b")
+    assert caught.value.code == StatusCode.UNAVAILABLE
+    assert not await channel.ready(0.5)
+    etcd.start()
+    assert await channel.ready(5.0)
+    assert await _put(channel, b"a", b"b") > 1
+
+
+async def test_a_stream_delivers_each_event_in_order(channel: Channel) -> None:
+    """All events of many writes, each once."""
+
+    async def requests() -> AsyncIterator[bytes]:
+        create = rpc.WatchCreateRequest(key=b"/w/", range_end=b"/w0", start_revision=1)
+        yield rpc.WatchRequest(create_request=create).SerializeToString()
+        await asyncio.Event().wait()
+
+    written = [await _put(channel, b"/w/%d" % (number % 7), bytes(100)) for number in range(200)]
+    seen: list[int] = []
+    async for message in channel.stream(_WATCH, requests()):
+        seen += [event.kv.mod_revision for event in rpc.WatchResponse.FromString(message).events]
+        if len(seen) >= len(written):
+            break
+    assert seen == written
