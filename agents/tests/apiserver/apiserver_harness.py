@@ -52,12 +52,14 @@ class EtcdProcess:
     port: int
     peer: int
     process: subprocess.Popen[bytes] | None = None
+    pki: Path | None = None
+    """Certificates of the server and the authority of its clients; without them connections are plain."""
     name: str = "default"
     cluster: str = ""
     """`--initial-cluster` of a member that is not alone."""
 
     def start(self) -> None:
-        client, peer = f"http://127.0.0.1:{self.port}", f"http://127.0.0.1:{self.peer}"
+        client, peer = f"http{'s' if self.pki else ''}://127.0.0.1:{self.port}", f"http://127.0.0.1:{self.peer}"
         arguments = [
             self.binary,
             "--name",
@@ -78,6 +80,9 @@ class EtcdProcess:
             "--log-level",
             "error",
         ]
+        if self.pki is not None:
+            pair = ["--cert-file", str(self.pki / "server.crt"), "--key-file", str(self.pki / "server.key")]
+            arguments += [*pair, "--client-cert-auth", "--trusted-ca-file", str(self.pki / "ca.crt")]
         self.process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         deadline = dt.datetime.now() + dt.timedelta(seconds=START_SECONDS)  # noqa: DTZ005
         while not _listens(self.port):

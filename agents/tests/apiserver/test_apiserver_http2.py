@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from aetcd import rpc
-from apiserver_harness import EtcdProcess
+from apiserver_harness import EtcdProcess, free_port
 from grpc import StatusCode
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tricenter.apiserver import errors
+from tricenter.apiserver.config import EtcdConfig
 from tricenter.apiserver.storage import hpack
 from tricenter.apiserver.storage.channel import Channel
+from tricenter.apiserver.storage.etcd import Etcd
 from tricenter.apiserver.storage.http2 import RpcError
 
 _RANGE, _PUT, _WATCH = "/etcdserverpb.KV/Range", "/etcdserverpb.KV/Put", "/etcdserverpb.Watch/Watch"
@@ -118,6 +123,23 @@ async def test_a_lost_connection_is_made_again(etcd: EtcdProcess, channel: Chann
     etcd.start()
     assert await channel.ready(5.0)
     assert await _put(channel, b"a", b"b") > 1
+
+
+async def test_a_secured_member_knows_us_by_our_certificate(tmp_path: Path, pki: Path, etcd: EtcdProcess) -> None:
+    """TLS both ways; without a certificate there is no connection that answers."""
+    secured = EtcdProcess(etcd.binary, tmp_path / "secured", free_port(), free_port(), pki=pki)
+    secured.start()
+    endpoint = f"127.0.0.1:{secured.port}"
+    config = EtcdConfig(endpoints=(endpoint,), ca=pki / "ca.crt", cert=pki / "admin.crt", key=pki / "admin.key")
+    known, stranger = Etcd(config), Etcd(replace(config, cert=None, key=None, timeout=1.0))
+    try:
+        assert await known.revision() >= 1
+        with pytest.raises(errors.Unavailable):
+            await stranger.revision()
+    finally:
+        await known.close()
+        await stranger.close()
+        secured.stop()
 
 
 async def test_a_stream_delivers_each_event_in_order(channel: Channel) -> None:
