@@ -8,6 +8,7 @@ from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(CHECKOUT / "replica"))
@@ -25,7 +26,7 @@ class ActionModule(ActionBase):  # type: ignore[misc] -- ansible-core is not typ
         result: dict[str, Any] = super().run(tmp, task_vars)
         folder = inventory.state(task_vars or {})
         try:
-            with folder.lock():
+            with folder.lock(Display().display):
                 removed = down.down(folder, check=self._task.check_mode)
         except state.BusyError as error:
             raise AnsibleError(str(error)) from error

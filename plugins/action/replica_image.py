@@ -13,7 +13,7 @@ from ansible.utils.display import Display
 CHECKOUT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(CHECKOUT / "replica"))
 
-from tricenter_replica import bake, image, inventory, plan, probe, state  # noqa: E402 -- found through the line above
+from tricenter_replica import bake, image, inventory, machines, plan, probe, state, warm  # noqa: E402 -- found through the line above
 
 
 class ActionModule(ActionBase):  # type: ignore[misc] -- ansible-core is not typed
@@ -29,10 +29,20 @@ class ActionModule(ActionBase):  # type: ignore[misc] -- ansible-core is not typ
             folder = inventory.state(variables)
             features = probe.features(site := inventory.site(variables))
             wanted = image.recipe(CHECKOUT, virtual=features.needs_kernel(site))
-            missing = image.find(folder, wanted) is None
-            if missing and not self._task.check_mode:
-                with folder.lock():
-                    image.build(folder, CHECKOUT, wanted, Display().display)
-        except (bake.BakeError, plan.PlanError, state.BusyError) as error:
+            if self._task.check_mode:
+                missing = image.find(folder, wanted) is None
+            else:
+                missing = self._get(folder, site, features, wanted)
+        except (bake.BakeError, warm.WarmError, plan.PlanError, state.BusyError) as error:
             raise AnsibleError(str(error)) from error
         return {**result, "changed": missing, "key": wanted.key}
+
+    @staticmethod
+    def _get(folder: state.State, site: plan.Site, features: probe.Features, wanted: image.Recipe) -> bool:
+        """Make what is missing of the image and of the booted machine that is kept with it; return whether any was."""
+        with folder.lock(Display().display):
+            golden = image.find(folder, wanted)
+            missing = golden is None
+            if golden is None:
+                golden = image.build(folder, CHECKOUT, wanted, Display().display)
+            return machines.keep_warm(folder, site, golden, features) or missing

@@ -41,7 +41,7 @@ class ActionModule(ActionBase):  # type: ignore[misc] -- ansible-core is not typ
             if check:
                 return ["every machine: the image is to be built first"]
             raise AnsibleError("there is no golden image: run the whole of replica/up.yml")
-        with folder.lock():
+        with folder.lock(Display().display):
             wanted_machines = machines.Machines(folder, site, golden, features)
             changes = list(wanted_machines.converge(Display().display, check=check).changes)
             if not check:

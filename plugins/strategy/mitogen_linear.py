@@ -6,6 +6,8 @@ differs with each Python release. Importing it from the running interpreter need
 
 from __future__ import annotations
 
+from typing import Any
+
 from ansible.plugins.strategy import linear
 from ansible_mitogen import strategy
 
@@ -14,8 +16,19 @@ name: mitogen_linear
 short_description: The linear strategy over Mitogen's connections
 description:
   - Works like C(linear); modules run in a long-lived interpreter on each machine.
+  - A role's arguments are validated on one machine of a play. Every machine gets them from the same lines of the playbook;
+    a third of all tasks would be this one.
 """
+
+VALIDATION = "ansible.builtin.validate_argument_spec"
+"""The task that Ansible puts in front of a role with argument_specs."""
 
 
 class StrategyModule(strategy.StrategyMixin, linear.StrategyModule):  # type: ignore[misc]
     """The linear strategy with Mitogen's connections and module runner mixed in."""
+
+    def _get_next_task_lockstep(self, hosts: list[Any], iterator: Any) -> list[tuple[Any, Any]]:
+        """Leave out the validation on all machines but the first that comes to it."""
+        todo = super()._get_next_task_lockstep(hosts, iterator)
+        validations = [pair for pair in todo if pair[1] and pair[1].action == VALIDATION]
+        return [pair for pair in todo if pair not in validations[1:]]

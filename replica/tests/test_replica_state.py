@@ -14,10 +14,15 @@ import pytest
 from tricenter_replica import files, image, initrd, plan, process, state, warm
 
 
-def test_a_second_run_is_refused_with_the_first_ones_process(tmp_path: Path) -> None:
+def test_a_second_run_waits_for_the_first_and_names_it(tmp_path: Path) -> None:
     folder = state.State(tmp_path)
-    with folder.lock(), pytest.raises(state.BusyError, match=r"process \d+ works on the replica"), folder.lock():
+    said: list[str] = []
+    busy = pytest.raises(state.BusyError, match=r"process \d+ works on the replica")
+    with folder.lock(said.append), busy, folder.lock(said.append, patience=0.3):
         pass
+    assert len(said) == 1, "it waits, says so once, and gives up"
+    with folder.lock(said.append):
+        assert len(said) == 1
 
 
 def test_text_that_is_the_same_is_not_written(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import initrd
+from . import initrd, process
 
 SUITE = "trixie"
 PYTHON = "3.13"
@@ -83,7 +83,12 @@ def for_virtual(checkout: Path, partial: Path) -> None:
 
 def _run(command: list[str], environment: dict[str, str] | None = None) -> str:
     result = subprocess.run(
-        command, capture_output=True, text=True, check=False, env={**os.environ, **(environment or {})}
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **(environment or {})},
+        preexec_fn=process.dies_with_parent,
     )
     if result.returncode:
         raise BakeError(

@@ -238,6 +238,16 @@ class Machines:
         return "\n".join(lines)
 
 
+def keep_warm(state: State, site: Site, image: Image, features: Features) -> bool:
+    """Keep a booted machine with the image if emulated ones will start from it; return whether it was missing."""
+    emulated = vm.accelerator(state, image) == "tcg" if image.kernel.exists() else False
+    wanted = emulated and any(features.is_virtual(machine) and warm.fits(machine) for machine in site.machines)
+    missing = wanted and not warm.kept(image).path.is_dir()
+    if missing:
+        warm.get(image)
+    return missing
+
+
 def stop(state: State, names: list[str]) -> None:
     """Stop machines as a power cut does, and remove what on the host was theirs."""
     running = [process.load(state.machine(name).process) for name in names]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -71,6 +72,11 @@ def spawn(
     state.write_json(record, asdict(process))
     child.returncode = 0  # it outlives us on purpose: no warning about a child that still runs
     return process
+
+
+def dies_with_parent() -> None:
+    """Have the calling process end when its parent does (PR_SET_PDEATHSIG in prctl(2))."""
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 
 
 def children() -> dict[int, list[int]]:

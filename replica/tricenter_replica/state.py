@@ -5,11 +5,16 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+PATIENCE = 600.0
+"""Seconds to wait for another run. Ansible runs a task in a process of its own, which outlives a kill of the others and
+finishes its work, a golden image at most."""
 
 
 class BusyError(Exception):
@@ -112,22 +117,35 @@ class State:
         return sorted(entry.name for entry in self.machines.iterdir()) if self.machines.is_dir() else []
 
     @contextmanager
-    def lock(self) -> Iterator[None]:
-        """Hold the replica alone; BusyError names the process that has it."""
+    def lock(self, report: Callable[[str], None], *, patience: float = PATIENCE) -> Iterator[None]:
+        """Hold the replica alone; BusyError names the process that still has it after `patience` seconds."""
         self.path.mkdir(parents=True, exist_ok=True, mode=0o755)
         descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                owner = os.read(descriptor, 32).decode() or "unknown"
-                message = f"process {owner} works on the replica in {self.path}: wait until it has finished"
-                raise BusyError(message) from error
+            until = time.monotonic() + patience
+            waits = False
+            while not _locked(descriptor):
+                owner = os.pread(descriptor, 32, 0).decode() or "unknown"
+                if time.monotonic() > until:
+                    raise BusyError(f"process {owner} works on the replica in {self.path}: wait until it has finished")
+                if not waits:
+                    report(f"process {owner} works on the replica, an interrupted run perhaps: waiting for it")
+                waits = True
+                time.sleep(0.2)
             os.ftruncate(descriptor, 0)
             os.write(descriptor, str(os.getpid()).encode())
             yield
         finally:
             os.close(descriptor)
+
+
+def _locked(descriptor: int) -> bool:
+    """Try to lock the file; return whether it is ours now."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def write_json(path: Path, value: object) -> None:

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from . import network, vm, wiring
+from . import network, process, vm, wiring
 from .files import GENERATORS, File
 from .image import Image
 from .plan import Machine
@@ -109,15 +109,20 @@ def fits(machine: Machine) -> bool:
 
 def get(image: Image) -> Warm:
     """Return the machine kept for `image` and this QEMU; it boots now if there is none."""
-    kept = Warm(image.path / f"warm-{_key()}")
-    if not kept.path.is_dir():
+    found = kept(image)
+    if not found.path.is_dir():
         partial = Warm(image.path / ".warm.partial")
         if partial.path.exists():
             shutil.rmtree(partial.path)
         partial.path.mkdir()
         _keep(partial, image)
-        partial.path.rename(kept.path)
-    return kept
+        partial.path.rename(found.path)
+    return found
+
+
+def kept(image: Image) -> Warm:
+    """Return where the machine kept for `image` and this QEMU is, or would be."""
+    return Warm(image.path / f"warm-{_key()}")
 
 
 def _key() -> str:
@@ -191,7 +196,9 @@ def _keep(partial: Warm, image: Image) -> None:
         *("-serial", f"file:{console}", "-chardev", "null,id=word", "-serial", "chardev:word"),
         *("-qmp", f"unix:{monitor},server=on,wait=off"),
     ]
-    with subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, cwd="/") as qemu:
+    quiet = subprocess.DEVNULL
+    dies = process.dies_with_parent
+    with subprocess.Popen(line, stdin=quiet, stdout=quiet, cwd="/", preexec_fn=dies) as qemu:  # noqa: PLW1509 -- no threads
         try:
             _wait(console, qemu)
             _save(monitor, partial.memory)
