@@ -16,8 +16,8 @@ name: mitogen_linear
 short_description: The linear strategy over Mitogen's connections
 description:
   - Works like C(linear); modules run in a long-lived interpreter on each machine.
-  - A role's arguments are validated on one machine of a play. Every machine gets them from the same lines of the playbook;
-    a third of all tasks would be this one.
+  - The arguments of a role are validated on one machine of a play. All machines get them from the same lines of the
+    playbook, and a third of all tasks would be this one.
 """
 
 VALIDATION = "ansible.builtin.validate_argument_spec"
