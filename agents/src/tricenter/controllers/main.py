@@ -8,6 +8,7 @@ import logging
 from tricenter.client import Client
 from tricenter.client.events import Recorder
 from tricenter.client.leader import LeaderElection
+from tricenter.controllers.admissionpolicies import AdmissionPolicyStatus
 from tricenter.controllers.clusterroles import ClusterRoleAggregation
 from tricenter.controllers.config import Config
 from tricenter.controllers.context import Context, Controller, Informers
@@ -44,6 +45,7 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     PodGC,
     ResourceQuotas,
     Disruptions,
+    AdmissionPolicyStatus,
     ClusterRoleAggregation,
 )
 

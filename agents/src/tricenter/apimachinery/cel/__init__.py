@@ -7,6 +7,15 @@ An evaluation is bounded before it starts: `cost` gives an upper bound of the wo
 """
 
 from tricenter.apimachinery.cel.errors import CelError, CompileError, CostExceeded, EvaluationError
-from tricenter.apimachinery.cel.program import Bindings, Program, compile  # noqa: A004 - read as cel.compile
+from tricenter.apimachinery.cel.program import Bindings, Program, bindable, compile  # noqa: A004 - read as cel.compile
 
-__all__ = ["Bindings", "CelError", "CompileError", "CostExceeded", "EvaluationError", "Program", "compile"]
+__all__ = [
+    "Bindings",
+    "CelError",
+    "CompileError",
+    "CostExceeded",
+    "EvaluationError",
+    "Program",
+    "bindable",
+    "compile",
+]

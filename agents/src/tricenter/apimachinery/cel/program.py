@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from tricenter.apimachinery.cel import ast, cost, errors
+from tricenter.apimachinery.cel import ast, cost, errors, values
 
 if TYPE_CHECKING:
     from cel_expr_python import cel
@@ -43,6 +43,17 @@ class Bindings:
         return found
 
 
+def bindable(value: Any) -> Any:
+    """A value that came out of an expression as it may go into another one."""
+    if isinstance(value, dict):
+        return {key: bindable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [bindable(item) for item in value]
+    if isinstance(value, bytearray):
+        return bytes(value)
+    return values.native(value)
+
+
 class Program:
     """An expression, ready to be evaluated."""
 
@@ -67,12 +78,12 @@ class Program:
         """Whether the expression mentions a variable."""
         return ast.Ident(variable) in ast.walk(self._tree)
 
-    def evaluate(self, values: Mapping[str, Any] | Bindings) -> Any:
+    def evaluate(self, given: Mapping[str, Any] | Bindings) -> Any:
         """The value for these bindings, of None, bool, int, float, str, bytes, list, dict, datetime and timedelta.
 
         Raises EvaluationError; CostExceeded before anything is done for what would take too long.
         """
-        bindings = values if isinstance(values, Bindings) else Bindings(values)
+        bindings = given if isinstance(given, Bindings) else Bindings(given)
         if not self._harmless and cost.bound(self._tree, bindings.sizes()) > cost.LIMIT:
             raise errors.CostExceeded
         token = _asking(bindings.ask)

@@ -17,6 +17,7 @@ from google.protobuf import duration_pb2, timestamp_pb2
 
 from tricenter.apimachinery import times
 from tricenter.apimachinery.cel import names
+from tricenter.apimachinery.cel.values import native
 
 Schema = Mapping[str, Any]
 
@@ -86,15 +87,13 @@ def _text(text: str, schema: Schema) -> Any:
 
 
 def _timestamp(text: str) -> timestamp_pb2.Timestamp:
-    moment = timestamp_pb2.Timestamp()
-    moment.FromDatetime(times.parse(text))
-    return moment
+    made: timestamp_pb2.Timestamp = native(times.parse(text))
+    return made
 
 
 def _date(text: str) -> timestamp_pb2.Timestamp:
-    moment = timestamp_pb2.Timestamp()
-    moment.FromDatetime(dt.datetime.combine(dt.date.fromisoformat(text), dt.time(), dt.UTC))
-    return moment
+    made: timestamp_pb2.Timestamp = native(dt.datetime.combine(dt.date.fromisoformat(text), dt.time(), dt.UTC))
+    return made
 
 
 def _duration(text: str) -> duration_pb2.Duration:

@@ -10,6 +10,7 @@ from tricenter.apiserver.admission.matching import Matcher
 from tricenter.apiserver.admission.noderestriction import NodeRestriction
 from tricenter.apiserver.admission.pods import DefaultTolerationSeconds, Priority
 from tricenter.apiserver.admission.podsecurity import PodSecurity
+from tricenter.apiserver.admission.policies.plugin import ValidatingPolicies
 from tricenter.apiserver.admission.quota import ResourceQuota
 from tricenter.apiserver.admission.rbac import Escalation
 from tricenter.apiserver.admission.serviceaccount import ServiceAccount
@@ -40,6 +41,7 @@ def plugins(
         DefaultStorageClass(resources),
         DefaultIngressClass(resources),
         MutatingWebhooks(resources, matcher, authorizer, caller),
+        ValidatingPolicies(resources, fresh, matcher, authorizer),
         ValidatingWebhooks(resources, matcher, authorizer, caller),
         ResourceQuota(resources, store),
     ]

@@ -14,7 +14,8 @@ from typing import Any
 
 from tricenter.apimachinery import names, times
 from tricenter.apimachinery.cel.library import urls
-from tricenter.apimachinery.cel.library.function import KINDS, MAP, Function, native, opaque, unwrap
+from tricenter.apimachinery.cel.library.function import KINDS, MAP, Function, opaque, unwrap
+from tricenter.apimachinery.cel.values import native
 
 _FORMAT, _OPTIONAL = "kubernetes.NamedFormat", "optional_type"
 _UUID = re.compile(r"[0-9a-fA-F]{8}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{12}")

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
-
-from google.protobuf import duration_pb2, timestamp_pb2
 
 MAP = "map(string, dyn)"
 LIST = "list(dyn)"
@@ -30,19 +27,6 @@ class Function:
         """Its identifier, which nothing else has."""
         style = "member" if self.member else "global"
         return f"{style}_{self.name}_{'_'.join(self.parameters)}"
-
-
-def native(value: Any) -> Any:
-    """A Python value as a function may return it where its type is not declared."""
-    if isinstance(value, dt.datetime):
-        moment = timestamp_pb2.Timestamp()
-        moment.FromDatetime(value)
-        return moment
-    if isinstance(value, dt.timedelta):
-        length = duration_pb2.Duration()
-        length.FromTimedelta(value)
-        return length
-    return value
 
 
 def opaque(kind: str, value: Any) -> dict[str, Any]:

@@ -6,7 +6,8 @@ import datetime as dt
 from itertools import pairwise
 from typing import Any
 
-from tricenter.apimachinery.cel.library.function import KINDS, LIST, Function, native
+from tricenter.apimachinery.cel.library.function import KINDS, LIST, Function
+from tricenter.apimachinery.cel.values import native
 
 
 def _is_sorted(items: list[Any]) -> bool:

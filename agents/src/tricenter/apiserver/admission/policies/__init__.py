@@ -1,0 +1,1 @@
+"""ValidatingAdmissionPolicy: rules in CEL that bindings put into force (KEP-3488)."""
