@@ -37,7 +37,7 @@ class Kubectl:
     """Real kubectl with the site's admin kubeconfig, run on the control host."""
 
     def __init__(self, binary: str, kubeconfig: Path) -> None:
-        self.kubeconfig = kubeconfig
+        self.binary, self.kubeconfig = binary, kubeconfig
         self._command = [binary, f"--kubeconfig={kubeconfig}"]
 
     def within(self, namespace: str) -> Kubectl:
