@@ -101,8 +101,12 @@ def cluster(kubectl: Any, suite: tuple[str, Path], tmp_path: Path) -> Iterator[d
     (kind / "kubectl-v1.25.3").symlink_to(kubectl.binary)
     (kind / "kind-v0.17.0").write_text('#!/bin/sh\n[ "$1 $2" != "get clusters" ] || echo pytest-kind\n')
     (kind / "kind-v0.17.0").chmod(0o755)
+    # kr8s looks at the pods of kube-system, where other installations run their own
+    kubectl("create", "deployment", "peer-suites", "--namespace=kube-system", "--image=pause:1")
+    kubectl("rollout", "status", "deployment/peer-suites", "--namespace=kube-system", "--timeout=60s")
     before = definitions(kubectl)
     yield {**os.environ, "KUBECONFIG": str(kubeconfig), "PATH": f"{programs}:{os.environ['PATH']}"}
+    kubectl("delete", "deployment", "peer-suites", "--namespace=kube-system")
     left = definitions(kubectl) - before
     if left:
         kubectl("delete", "--wait=false", *left)
