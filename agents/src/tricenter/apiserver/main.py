@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 from collections.abc import AsyncIterator
 
@@ -22,10 +23,13 @@ _KEEP_ALIVE = 90.0
 _LONGEST_LINE, _LONGEST_FIELD = 64 * 1024, 32 * 1024
 """Bytes of a request line, which selectors make long, and of a header, of which tokens are the longest."""
 _PREFER_SECONDS = 10.0
+_COLLECT = (20_000, 20, 50)
+"""Thresholds of the garbage collector: a decoded pod is a hundred containers, and none of them is in a cycle."""
 
 
 async def run(config: Config, *, stop: asyncio.Event) -> None:
     """Serve until `stop` is set."""
+    gc.set_threshold(*_COLLECT)
     parts = assembly.assemble(config)
     others = workers.Workers(config, run)
     try:
@@ -54,6 +58,9 @@ async def _begin(parts: Parts) -> None:
     await bootstrap.run(parts)
     await parts.extensions.settled()
     parts.health.bootstrapped.set()
+    # What has been loaded stays: no collection is to look at it again.
+    gc.collect()
+    gc.freeze()
     notify.ready()
     notify.status(f"serving {sum(len(cache.entries) for cache in parts.resources.caches())} objects")
     log.info("ready")

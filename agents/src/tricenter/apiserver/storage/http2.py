@@ -121,6 +121,7 @@ class Connection(asyncio.Protocol):
         self._window = self._initial_window = 65535
         self._max_frame = 16384
         self._consumed = 0
+        self._outgoing: list[bytes] = []
         self._block: tuple[int, int, bytes] | None = None
         """Stream, flags and beginning of headers that go on in another frame."""
         self._heard = 0.0
@@ -146,7 +147,7 @@ class Connection(asyncio.Protocol):
         stream = Stream(self._next, self._initial_window)
         self._streams[stream.number] = stream
         self._next += 2
-        self._transport.write(_frame(_HEADERS, _END_HEADERS, stream.number, block + hpack.encode(metadata)))
+        self._write(_frame(_HEADERS, _END_HEADERS, stream.number, block + hpack.encode(metadata)))
         return stream
 
     def send(self, stream: Stream, message: bytes, *, last: bool) -> None:
@@ -164,12 +165,12 @@ class Connection(asyncio.Protocol):
             self._window -= size
             stream.window -= size
             flags = _END_STREAM if stream.closes and not stream.waiting else 0
-            self._transport.write(_frame(_DATA, flags, stream.number, part))
+            self._write(_frame(_DATA, flags, stream.number, part))
 
     def cancel(self, stream: Stream) -> None:
         """Have no more to do with a call."""
         if self._streams.pop(stream.number, None) is not None and self._transport is not None:
-            self._transport.write(_frame(_RESET, 0, stream.number, _CANCEL.to_bytes(4, "big")))
+            self._write(_frame(_RESET, 0, stream.number, _CANCEL.to_bytes(4, "big")))
 
     async def unary(self, path: str, request: bytes, seconds: float) -> bytes:
         """One message there and one back. Raises RpcError."""
@@ -261,8 +262,15 @@ class Connection(asyncio.Protocol):
             self._take_away(int.from_bytes(payload[:4], "big") & _LARGEST)
 
     def _write(self, data: bytes) -> None:
+        """Send a frame, together with all others of this turn of the loop: each write is a call of the kernel."""
+        if not self._outgoing:
+            asyncio.get_running_loop().call_soon(self._write_out)
+        self._outgoing.append(data)
+
+    def _write_out(self) -> None:
         if self._transport is not None:
-            self._transport.write(data)
+            self._transport.write(b"".join(self._outgoing))
+        self._outgoing.clear()
 
     def _take_data(self, flags: int, number: int, payload: bytes) -> None:
         self._consumed += len(payload)
