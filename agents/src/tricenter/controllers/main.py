@@ -12,6 +12,7 @@ from tricenter.controllers.admissionpolicies import AdmissionPolicyStatus
 from tricenter.controllers.clusterroles import ClusterRoleAggregation
 from tricenter.controllers.config import Config
 from tricenter.controllers.context import Context, Controller, Informers
+from tricenter.controllers.cronjobs import CronJobs
 from tricenter.controllers.daemonsets import DaemonSets
 from tricenter.controllers.deployments import Deployments
 from tricenter.controllers.disruptions import Disruptions
@@ -40,6 +41,7 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     DaemonSets,
     StatefulSets,
     Jobs,
+    CronJobs,
     EndpointSlices,
     GarbageCollector,
     PodGC,

@@ -1,8 +1,6 @@
 """Rules of workload kinds."""
 
-import re
-
-from tricenter.apimachinery import fielderrors, names, selectors
+from tricenter.apimachinery import cron, fielderrors, names, selectors
 from tricenter.apimachinery.validation import pods
 from tricenter.apimachinery.validation.rules import (
     IMMUTABLE,
@@ -20,8 +18,6 @@ from tricenter.apimachinery.validation.rules import (
     unchanged,
 )  # fmt: skip
 
-_CRON_FIELD = re.compile(r"[0-9*/,\-A-Za-z?]+")
-_CRON_MACRO = re.compile(r"@(yearly|annually|monthly|weekly|daily|midnight|hourly|every \S+)")
 _CRON_NAME_MAX = 52
 _JOB_RESTART = ("Never", "OnFailure")
 _STATEFUL_MUTABLE = (
@@ -229,29 +225,38 @@ def cron_job(obj: Object) -> Errors:
     if len(name) > _CRON_NAME_MAX:
         yield fielderrors.invalid("metadata.name", name, f"must be no more than {_CRON_NAME_MAX} characters")
     yield from required(spec, "schedule", "spec")
-    schedule = str(spec.get("schedule", ""))
-    if schedule and not _is_schedule(schedule):
-        yield fielderrors.invalid("spec.schedule", schedule, _cron_problem(schedule))
+    yield from _schedule(str(spec.get("schedule", "")))
     yield from not_negative(
         spec, "spec", "startingDeadlineSeconds", "successfulJobsHistoryLimit", "failedJobsHistoryLimit"
     )
     yield from one_of(spec, "concurrencyPolicy", "spec", ("Allow", "Forbid", "Replace"))
-    zone = spec.get("timeZone")
-    if zone is not None and (not zone or zone.lower() == "local"):
-        yield fielderrors.invalid("spec.timeZone", zone, "timeZone must be nil or non-empty string"
-                                  if not zone else "timeZone must be an explicit time zone as defined in "
-                                  "https://www.iana.org/time-zones")  # fmt: skip
+    if spec.get("timeZone") is not None:
+        yield from _time_zone(spec["timeZone"])
     yield from _job_spec(sub(sub(spec, "jobTemplate"), "spec"), "spec.jobTemplate.spec")
 
 
-def _is_schedule(text: str) -> bool:
-    fields = text.split()
-    return bool(_CRON_MACRO.fullmatch(text)) or (len(fields) == 5 and all(map(_CRON_FIELD.fullmatch, fields)))
+def _schedule(text: str) -> Errors:
+    if "TZ" in text:
+        detail = "cannot use TZ or CRON_TZ in schedule, use timeZone field instead"
+        yield fielderrors.invalid("spec.schedule", text, detail)
+    elif text:
+        try:
+            cron.parse(text)
+        except cron.CronError as error:
+            yield fielderrors.invalid("spec.schedule", text, str(error))
 
 
-def _cron_problem(text: str) -> str:
-    count = len(text.split())
-    return f"expected exactly 5 fields, found {count}: {text.split()}" if count != 5 else f"failed to parse: {text}"
+def _time_zone(name: str) -> Errors:
+    if not name:
+        yield fielderrors.invalid("spec.timeZone", name, "timeZone must be nil or non-empty string")
+    elif name.lower() == "local":
+        detail = "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones"
+        yield fielderrors.invalid("spec.timeZone", name, detail)
+    else:
+        try:
+            cron.zone(name)
+        except cron.CronError as error:
+            yield fielderrors.invalid("spec.timeZone", name, str(error))
 
 
 def budget(obj: Object) -> Errors:
