@@ -15,6 +15,7 @@ StatusError                 any error that a client sees as a Status object
  ├─ Invalid                 422 Invalid
  ├─ TooManyRequests         429 TooManyRequests
  ├─ Internal                500 InternalError
+ ├─ StoreRead               500 StoreReadError (a stored value is no object)
  ├─ Unavailable             503 ServiceUnavailable
  └─ Timeout                 504 Timeout
      └─ Uncertain           504 Timeout: a write may have been done
@@ -150,6 +151,10 @@ class Internal(StatusError):
     code, reason = 500, "InternalError"
 
 
+class StoreRead(StatusError):
+    code, reason = 500, "StoreReadError"
+
+
 class Unavailable(StatusError):
     code, reason = 503, "ServiceUnavailable"
 
@@ -228,3 +233,14 @@ def too_large_version(wanted: int, current: int) -> Timeout:
     text = f"Timeout: Too large resource version: {wanted}, current: {current}"
     cause = {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}
     return Timeout(text, causes=[cause], retry_after=1)
+
+
+def unreadable(key: str, why: str) -> Internal:
+    """A stored value that is no object (storage ErrCodeCorruptObj)."""
+    return Internal(f'Internal error occurred: StorageError: corrupt object, Code: 7, Key: "{key}": {why}')
+
+
+def unreadable_list(found: Mapping[str, str]) -> StoreRead:
+    """A list that such values are part of: without them it would say that they do not exist."""
+    causes = [{"reason": "UnexpectedServerResponse", "message": why, "field": key} for key, why in found.items()]
+    return StoreRead(f"failed to read one or more objects from the storage: {', '.join(found)}", causes=causes[:100])

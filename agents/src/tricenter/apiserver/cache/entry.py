@@ -55,8 +55,9 @@ class Entry:
 
 
 def make(key: str, stored: bytes, revision: int, extract: selectable.Extract, coerce: Coerce | None = None) -> Entry:
-    """The entry of a stored value. Raises orjson.JSONDecodeError for a value that is not JSON."""
+    """The entry of a stored value. Raises ValueError, TypeError for a value that is no object."""
     obj = orjson.loads(stored)
+    encoding.check(obj)
     if coerce is not None:
         obj = coerce(obj)
         if obj != orjson.loads(stored):
@@ -66,8 +67,8 @@ def make(key: str, stored: bytes, revision: int, extract: selectable.Extract, co
         key=key,
         revision=revision,
         body=encoding.served(stored, revision),
-        namespace=metadata.get("namespace", ""),
-        name=metadata.get("name", ""),
+        namespace=metadata.get("namespace") or "",
+        name=metadata.get("name") or "",
         labels=metadata.get("labels") or _NOTHING,
         fields=extract(obj),
     )

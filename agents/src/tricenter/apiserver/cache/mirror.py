@@ -124,13 +124,16 @@ class Mirror:
 
     async def _load(self) -> None:
         found: dict[ResourceCache, dict[str, Entry]] = {cache: {} for cache in self._caches.values()}
+        unreadable: dict[ResourceCache, dict[str, str]] = {cache: {} for cache in found}
         revision, key = 0, _ROOT
         while True:
             request = rpc.RangeRequest(key=key, range_end=_end(_ROOT), limit=_PAGE, revision=revision)
             response = await self._etcd.range(request)
             revision = revision or response.header.revision
             for pair in response.kvs:
-                self._sort_in(pair, found)
+                cache = self._cache(_text(pair.key))
+                if cache is not None and cache in found:
+                    self._sort_in(cache, pair, found[cache], unreadable[cache])
             if not response.more:
                 break
             key = response.kvs[-1].key + b"\0"
@@ -140,6 +143,7 @@ class Mirror:
         last = watcher.json_event(ERROR, orjson.dumps(gone))
         for cache, entries in found.items():
             cache.replace(entries, revision, last)
+            cache.unreadable = unreadable[cache]
             cache.remember(past[cache].floor, past[cache].changes)
         self._loads += 1
         self._advance(revision)
@@ -147,14 +151,15 @@ class Mirror:
             tell()
         self.synced.set()
 
-    def _sort_in(self, pair: rpc.KeyValue, found: dict[ResourceCache, dict[str, Entry]]) -> None:
-        key = pair.key.decode()
-        cache = self._cache(key)
-        if cache is None or cache not in found:
-            return
-        entry = self._entry(cache, key, pair)
-        if entry is not None:
-            found[cache][key] = entry
+    def _sort_in(
+        self, cache: ResourceCache, pair: rpc.KeyValue, entries: dict[str, Entry], unreadable: dict[str, str]
+    ) -> None:
+        key = _text(pair.key)
+        try:
+            entries[key] = self._decoded(cache, pair)
+        except ValueError as error:
+            log.warning("%s cannot be read: %s", key, error)
+            unreadable[key] = str(error)
 
     def _cache(self, key: str) -> ResourceCache | None:
         """The cache of a key: resources have prefixes of one or two path segments below the root."""
@@ -162,13 +167,21 @@ class Mirror:
         cache = self._caches.get(key[: key.find("/", end + 1) + 1]) if end > 0 else None
         return cache or self._caches.get(key[: end + 1])
 
-    def _entry(self, cache: ResourceCache, key: str, pair: rpc.KeyValue) -> Entry | None:
+    def _entry(self, cache: ResourceCache, _: str, pair: rpc.KeyValue) -> Entry | None:
+        """What a key once was; nothing when it was no object."""
         try:
-            # A value of an unknown key ends the server: going on without it would make objects vanish.
-            return cache.entry(key, self._rules.open(pair.key, pair.value), pair.mod_revision)
-        except (ValueError, AttributeError, TypeError):
-            log.exception("the value of %s is not an object in JSON", key)
+            return self._decoded(cache, pair)
+        except ValueError:
             return None
+
+    def _decoded(self, cache: ResourceCache, pair: rpc.KeyValue) -> Entry:
+        """The object of a value. Raises ValueError."""
+        # A value of an unknown key ends the server: going on without it would make objects vanish.
+        value = self._rules.open(pair.key, pair.value)
+        try:
+            return cache.entry(_text(pair.key), value, pair.mod_revision)
+        except (AttributeError, TypeError, RecursionError) as error:
+            raise ValueError(str(error)) from error
 
     # --- custom resources ---
 
@@ -178,7 +191,7 @@ class Mirror:
             while True:
                 loads, events = self._loads, self._adopting.setdefault(cache.prefix, [])
                 events.clear()
-                entries, revision = await self._read(cache)
+                entries, unreadable, revision = await self._read(cache)
                 prefix = cache.prefix.encode()
                 floor, older = await recall.events(
                     self._etcd, prefix, _end(prefix), revision=revision, count=self._remembered
@@ -191,6 +204,7 @@ class Mirror:
             self._adopting.pop(cache.prefix, None)
         past = recall.past(older, floor, lambda _: cache, {cache: entries}, self._entry)
         cache.replace(entries, revision, b"")
+        cache.unreadable = unreadable
         cache.remember(past[cache].floor, past[cache].changes)
         for event in events:
             if event.kv.mod_revision > revision:
@@ -204,9 +218,10 @@ class Mirror:
         if gone is not None:
             gone.end()
 
-    async def _read(self, cache: ResourceCache) -> tuple[dict[str, Entry], int]:
-        """The objects of one prefix, at one revision."""
+    async def _read(self, cache: ResourceCache) -> tuple[dict[str, Entry], dict[str, str], int]:
+        """The objects of one prefix, what cannot be read and why, at one revision."""
         entries: dict[str, Entry] = {}
+        unreadable: dict[str, str] = {}
         prefix = cache.prefix.encode()
         revision, key = 0, prefix
         while True:
@@ -214,11 +229,9 @@ class Mirror:
             response = await self._etcd.range(request)
             revision = revision or response.header.revision
             for pair in response.kvs:
-                entry = self._entry(cache, pair.key.decode(), pair)
-                if entry is not None:
-                    entries[entry.key] = entry
+                self._sort_in(cache, pair, entries, unreadable)
             if not response.more:
-                return entries, revision
+                return entries, unreadable, revision
             key = response.kvs[-1].key + b"\0"
 
     # --- the stream ---
@@ -227,7 +240,7 @@ class Mirror:
         revision = self.revision
         for event in response.events:
             revision = event.kv.mod_revision
-            key = event.kv.key.decode()
+            key = _text(event.kv.key)
             if self._adopting:
                 for prefix, events in self._adopting.items():
                     if key.startswith(prefix):
@@ -239,8 +252,16 @@ class Mirror:
         self._advance(revision if response.events else max(revision, response.header.revision))
 
     def _change(self, cache: ResourceCache, event: rpc.Event) -> None:
-        key = event.kv.key.decode()
-        current = self._entry(cache, key, event.kv) if event.type == rpc.Event.PUT else None
+        key, current = _text(event.kv.key), None
+        if event.type == rpc.Event.PUT:
+            try:
+                current = self._decoded(cache, event.kv)
+            except ValueError as error:
+                # Nobody is told: that it is gone would be wrong, and what it is now nobody can say.
+                log.warning("%s cannot be read: %s", key, error)
+                cache.unreadable[key] = str(error)
+                return
+        cache.unreadable.pop(key, None)
         previous = cache.entries.get(key)
         if current is not None or previous is not None:
             cache.apply(Change(event.kv.mod_revision, previous, current))
@@ -281,3 +302,8 @@ class Mirror:
 def _end(prefix: bytes) -> bytes:
     """The first key after all keys with the prefix (which ends in a slash)."""
     return prefix[:-1] + bytes([prefix[-1] + 1])
+
+
+def _text(key: bytes) -> str:
+    """A key as text; one that is none of ours need not be UTF-8."""
+    return key.decode(errors="replace")

@@ -66,7 +66,7 @@ def past(
     known = {cache: Past(floor) for cache in present}
     last: dict[str, Entry | None] = {}
     for event in found:
-        key, revision = event.kv.key.decode(), event.kv.mod_revision
+        key, revision = event.kv.key.decode(errors="replace"), event.kv.mod_revision
         cache = cache_of(key)
         if cache is None or cache not in known:
             continue
@@ -91,4 +91,4 @@ def _current(event: rpc.Event, present: Entry | None) -> Entry | None:
 
 
 def _decoded(event: rpc.Event, cache: ResourceCache, decode: Decode) -> Entry | None:
-    return decode(cache, event.kv.key.decode(), event.kv) if event.type == rpc.Event.PUT else None
+    return decode(cache, event.kv.key.decode(errors="replace"), event.kv) if event.type == rpc.Event.PUT else None

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Iterator
 
+from tricenter.apiserver import errors
 from tricenter.apiserver.cache import selectable
 from tricenter.apiserver.cache.entry import Coerce, Entry, make
 from tricenter.apiserver.cache.history import Change, History
 from tricenter.apiserver.cache.predicate import Predicate
 from tricenter.apiserver.cache.watcher import Watcher
+
+log = logging.getLogger(__name__)
 
 Listener = Callable[[Change], None]
 Bucket = tuple[str, str]
@@ -23,6 +27,8 @@ class ResourceCache:
     def __init__(self, prefix: str, extract: selectable.Extract, *, history: int, coerce: Coerce | None = None) -> None:
         self.prefix = prefix
         self.entries: dict[str, Entry] = {}
+        self.unreadable: dict[str, str] = {}
+        """Keys whose present value is no object, and why. What was there before stays in `entries`, unseen."""
         self.listeners: list[Listener] = []
         self._keys: list[str] = []
         self._extract = extract
@@ -42,6 +48,19 @@ class ResourceCache:
     def get(self, namespace: str, name: str) -> Entry | None:
         """The object, or None."""
         return self.entries.get(self.key(namespace, name))
+
+    def require(self, *, namespace: str = "", key: str = "") -> None:
+        """That a key, or all of a namespace (or everything), can be read. Raises StoreRead, Internal."""
+        if not self.unreadable:
+            return
+        if key:
+            if key in self.unreadable:
+                raise errors.unreadable(key, self.unreadable[key])
+            return
+        prefix = f"{self.prefix}{namespace}/" if namespace else self.prefix
+        found = {key: why for key, why in sorted(self.unreadable.items()) if key.startswith(prefix)}
+        if found:
+            raise errors.unreadable_list(found)
 
     def select(self, predicate: Predicate) -> Iterator[Entry]:
         """Matching objects in key order."""
@@ -68,6 +87,7 @@ class ResourceCache:
     def replace(self, entries: dict[str, Entry], revision: int, last: bytes) -> None:
         """Start anew from a full read at `revision`; watches end with `last`, for they may have missed something."""
         self.entries = entries
+        self.unreadable = {}
         self._keys = sorted(entries)
         self.history = History(revision, self._limit)
         for watcher in list(self.watchers()):
@@ -101,7 +121,12 @@ class ResourceCache:
                 watcher.offer(change)
         change.encoded.clear()
         for listener in self.listeners:
-            listener(change)
+            try:
+                listener(change)
+            except Exception:  # one strange object must not stop all that follow
+                log.exception(
+                    "what depends on %s could not take in a change at revision %d", self.prefix, change.revision
+                )
 
     # --- watching ---
 

@@ -29,8 +29,11 @@ def set_namespace(obj: Object, namespace: str, *, namespaced: bool) -> None:
 
 
 def fill(obj: Object) -> None:
-    """What a new object gets from the server."""
+    """What a new object gets from the server. Raises Internal for an object that says which version it is."""
     metadata = obj["metadata"]
+    if metadata.get("resourceVersion") not in (None, "", "0"):
+        # storage.ErrResourceVersionSetOnCreate: upstream answers with 500, too.
+        raise errors.Internal("resourceVersion should not be set on objects to be created")
     for key in _SERVER_ONLY:
         metadata.pop(key, None)
     if not metadata.get("name") and metadata.get("generateName"):

@@ -13,12 +13,13 @@ from tricenter.apiserver.cache.entry import Entry
 from tricenter.apiserver.cache.freshness import Freshness
 from tricenter.apiserver.cache.mirror import Mirror
 from tricenter.apiserver.cache.predicate import Predicate
+from tricenter.apiserver.cache.resource import ResourceCache
 from tricenter.apiserver.negotiation import YAML
 from tricenter.apiserver.rest import answers, continuing, listoptions, selecting, shapes
 from tricenter.apiserver.rest.call import Call
 from tricenter.apiserver.rest.listoptions import Options
 from tricenter.apiserver.storage.etcd import FutureRevision
-from tricenter.apiserver.storage.store import Page, Store
+from tricenter.apiserver.storage.store import Page, Store, Stored
 
 _ETCD_PAGE = 500
 _INCONSISTENT = (
@@ -72,6 +73,7 @@ class Reads:
     async def entry(self, call: Call, version: str = "") -> Entry:
         """The object that a request names. Raises NotFound."""
         await self._settle(version)
+        call.resource.objects.require(key=call.resource.key(call.info.namespace, call.info.name))
         entry = call.resource.objects.get(call.info.namespace, call.info.name)
         if entry is None:
             raise errors.not_found(call.target)
@@ -105,6 +107,7 @@ class Reads:
 
     def _from_cache(self, call: Call, wanted: Predicate, limit: int) -> Listing:
         cache = call.resource.objects
+        cache.require(namespace=wanted.namespace)
         at = self._mirror.revision
         found = list(cache.select(wanted)) if not limit else _first(cache.select(wanted), limit + 1)
         if not limit or len(found) <= limit:
@@ -122,7 +125,7 @@ class Reads:
             page = await self._page(prefix, walk, limit if limit and wanted.everything else _ETCD_PAGE)
             walk = replace(walk, revision=page.revision)
             for index, (key, stored) in enumerate(page.items):
-                entry = cache.entry(key, stored.value, stored.revision)
+                entry = _entry(cache, key, stored)
                 if not wanted.matches(entry):
                     continue
                 found.append(entry)
@@ -145,6 +148,14 @@ class Reads:
             raise errors.Expired(_INCONSISTENT, proceed=token) from error
         except FutureRevision as error:
             raise errors.too_large_version(walk.revision, self._mirror.revision) from error
+
+
+def _entry(cache: ResourceCache, key: str, stored: Stored) -> Entry:
+    """The entry of a value from etcd. Raises StoreRead for one that is no object."""
+    try:
+        return cache.entry(key, stored.value, stored.revision)
+    except (ValueError, TypeError) as error:
+        raise errors.unreadable_list({key: str(error)}) from error
 
 
 def _prefix(call: Call, wanted: Predicate) -> str:

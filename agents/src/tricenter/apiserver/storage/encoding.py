@@ -7,6 +7,7 @@ a place that a short search finds.
 
 from __future__ import annotations
 
+from types import NoneType
 from typing import Any
 
 import orjson
@@ -44,9 +45,10 @@ def _reencoded(stored: bytes, revision: int) -> bytes:
 
 
 def load(stored: bytes, revision: int) -> dict[str, Any]:
-    """The object of a stored value, with its resourceVersion."""
+    """The object of a stored value, with its resourceVersion. Raises ValueError, TypeError for what is no object."""
     obj: dict[str, Any] = orjson.loads(stored)
-    obj.setdefault("metadata", {})["resourceVersion"] = str(revision)
+    check(obj)
+    obj["metadata"]["resourceVersion"] = str(revision)
     return obj
 
 
@@ -71,3 +73,13 @@ def stored(body: bytes) -> bytes:
     if body[end : end + 1] == b",":
         end += 1
     return body[: head + len(_METADATA)] + body[end:]
+
+
+def check(obj: Any) -> None:
+    """That a value has the shape that every object has. Raises TypeError."""
+    metadata = obj.get("metadata") if isinstance(obj, dict) else None
+    if not isinstance(metadata, dict):
+        raise TypeError("the value is no object with metadata")
+    for member, kind in (("name", str), ("namespace", str), ("labels", dict), ("annotations", dict)):
+        if not isinstance(metadata.get(member), (kind, NoneType)):
+            raise TypeError(f"metadata.{member} is of another type")

@@ -30,8 +30,11 @@ class Stored:
     """Whether it is to be written again even when nothing changes: with another key, or encrypted at last."""
 
     def load(self) -> dict[str, Any]:
-        """The object."""
-        return encoding.load(self.value, self.revision)
+        """The object. Raises Internal for a value that is none."""
+        try:
+            return encoding.load(self.value, self.revision)
+        except (ValueError, AttributeError, TypeError) as error:
+            raise errors.Internal(f"Internal error occurred: the stored value is no object: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -185,5 +188,8 @@ class Store:
         return 0, self._stored(pairs[0]) if pairs else None
 
     def _stored(self, pair: rpc.KeyValue) -> Stored:
-        value = self._rules.open(pair.key, pair.value)
+        try:
+            value = self._rules.open(pair.key, pair.value)
+        except ValueError as error:
+            raise errors.unreadable(pair.key.decode(), str(error)) from error
         return Stored(value, pair.mod_revision, self._rules.stale(pair.key, pair.value))
