@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import weakref
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from tricenter.apimachinery import amounts, quotas, times
@@ -27,6 +28,16 @@ _UPDATED = {("", "services"): ("",), ("", "persistentvolumeclaims"): ("", "statu
 _NEVER = ("", "events")
 
 
+@dataclass(eq=False)
+class _Waiter:
+    """A request that is to be charged, and what came of it."""
+
+    attributes: Attributes
+    taken: Amounts = field(default_factory=dict)
+    error: errors.StatusError | None = None
+    done: bool = False
+
+
 class ResourceQuota:
     """The last plugin: what it charges is about to be written."""
 
@@ -35,6 +46,7 @@ class ResourceQuota:
         self._store = store
         self._locks: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
         self._written: dict[str, Stored] = {}
+        self._waiting: dict[str, list[_Waiter]] = {}
 
     async def mutate(self, attributes: Attributes) -> None:
         """Nothing."""
@@ -54,22 +66,44 @@ class ResourceQuota:
                 raise
 
     async def _charge(self, key: str, attributes: Attributes) -> Amounts:
-        """Take what the object uses from a quota; what was taken."""
-        taken: Amounts = {}
+        """Take what the object uses from a quota; what was taken. Raises Forbidden.
 
-        async def step(quota: Object) -> Object:
-            nonlocal taken
-            taken = _wanted(quota, attributes)
-            return _used_more(quota, taken)
-
+        Requests that come while the quota is being written are charged together by the next write.
+        """
+        if attributes.call.dry_run or not self._concerned(key, attributes):
+            entry = self._quotas.entries.get(key)
+            if entry is not None:
+                _wanted(entry.load(), attributes)
+            return {}
+        waiter = _Waiter(attributes)
+        self._waiting.setdefault(key, []).append(waiter)
         async with self._locks.setdefault(key, asyncio.Lock()):
-            if attributes.call.dry_run or not self._concerned(key, attributes):
-                entry = self._quotas.entries.get(key)
-                if entry is not None:
-                    _wanted(entry.load(), attributes)
-                return {}
+            if not waiter.done:
+                await self._charge_all(key, self._waiting.pop(key))
+        if waiter.error is not None:
+            raise waiter.error
+        return waiter.taken
+
+    async def _charge_all(self, key: str, waiters: list[_Waiter]) -> None:
+        async def step(quota: Object) -> Object:
+            for waiter in waiters:
+                waiter.taken, waiter.error = {}, None
+                try:
+                    waiter.taken = _wanted(quota, waiter.attributes)
+                except errors.Forbidden as refused:  # final if this is what is stored, which `update` makes sure of
+                    waiter.error = refused
+                quota = _used_more(quota, waiter.taken)
+            return quota
+
+        failure: errors.StatusError | None = errors.Internal("resource quota evaluation timed out")
+        try:
             await self._update(key, step)
-        return taken
+            failure = None
+        except errors.StatusError as error:
+            failure = error
+        finally:
+            for waiter in waiters:
+                waiter.done, waiter.error = True, failure or waiter.error
 
     def _concerned(self, key: str, attributes: Attributes) -> bool:
         """Whether the quota would change; a refusal is an answer that the real state has to give."""
