@@ -32,6 +32,12 @@ class Config:
     """Time between two sweeps for pods that nobody takes care of."""
     terminated_pod_limit: int = 12500
     """Finished pods that are kept; the oldest beyond are deleted (upstream's default)."""
+    signing_cert: Path | None = None
+    """Certificate of the authority that signs approved certificate requests; without it none are signed."""
+    signing_key: Path | None = None
+    """Key of that authority."""
+    signing_days: float = 365.0
+    """Longest life of a certificate that is signed (upstream's default)."""
     metrics_address: str = "127.0.0.1"
     """Address that serves /metrics."""
     metrics_port: int = 10257

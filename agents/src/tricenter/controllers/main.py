@@ -9,6 +9,7 @@ from tricenter.client import Client
 from tricenter.client.events import Recorder
 from tricenter.client.leader import LeaderElection
 from tricenter.controllers.admissionpolicies import AdmissionPolicyStatus
+from tricenter.controllers.certificates import CertificateApproval, CertificateCleaner, CertificateSigning
 from tricenter.controllers.clusterroles import ClusterRoleAggregation
 from tricenter.controllers.config import Config
 from tricenter.controllers.context import Context, Controller, Informers
@@ -27,6 +28,7 @@ from tricenter.controllers.replicasets import ReplicaSets
 from tricenter.controllers.resourcequotas import ResourceQuotas
 from tricenter.controllers.serviceaccounts import NamespaceFurniture
 from tricenter.controllers.statefulsets import StatefulSets
+from tricenter.controllers.tokens import TokenCleaner
 from tricenter.runtime import metrics, notify, tasks
 
 LEASE = "kube-controller-manager"
@@ -49,6 +51,10 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     Disruptions,
     AdmissionPolicyStatus,
     ClusterRoleAggregation,
+    CertificateApproval,
+    CertificateSigning,
+    CertificateCleaner,
+    TokenCleaner,
 )
 
 _log = logging.getLogger(__name__)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tricenter.apiserver.admission.certificates import Certificates
 from tricenter.apiserver.admission.chain import Plugin
 from tricenter.apiserver.admission.ingresses import DefaultIngressClass
 from tricenter.apiserver.admission.lifecycle import NamespaceLifecycle
@@ -33,8 +34,9 @@ def plugins(
         NamespaceLifecycle(resources, fresh),
         LimitRanger(resources),
         ServiceAccount(resources, fresh),
-        NodeRestriction(),
+        NodeRestriction(resources),
         Escalation(authorizer, fresh),
+        Certificates(authorizer),
         PodSecurity(resources, fresh),
         Priority(resources),
         DefaultTolerationSeconds(),

@@ -1,17 +1,21 @@
-"""Who makes a request: a client certificate, a service account token, or nobody."""
+"""Who makes a request: a client certificate, a service account's or a bootstrap token, or nobody."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 from aiohttp import web
 
+from tricenter.apimachinery import times
 from tricenter.apiserver import errors
+from tricenter.apiserver.auth.bootstraptokens import BootstrapTokens
 from tricenter.apiserver.auth.tokens import Claims, TokenError, Verifier
 from tricenter.apiserver.auth.user import AUTHENTICATED, NOBODY, SERVICE_ACCOUNT_PREFIX, SERVICE_ACCOUNTS, User
 from tricenter.apiserver.resources import Resources
 
+_LEEWAY = timedelta(seconds=60)
 _IMPERSONATE_USER = "Impersonate-User"
 
 
@@ -20,6 +24,7 @@ class Authenticator:
 
     def __init__(self, verifier: Verifier, resources: Resources) -> None:
         self._verifier = verifier
+        self._bootstrap = BootstrapTokens(resources)
         self._accounts = resources["", "serviceaccounts"].objects
         self._pods = resources["", "pods"].objects
         self._secrets = resources["", "secrets"].objects
@@ -35,9 +40,14 @@ class Authenticator:
         if not token or scheme.lower() != "bearer":
             return NOBODY
         try:
-            return self.of_token(token.strip())[0]
+            return self.of_any_token(token.strip())[0]
         except TokenError as error:
             raise errors.Unauthorized("Unauthorized") from error
+
+    def of_any_token(self, token: str, audiences: Sequence[str] = ()) -> tuple[User, Claims]:
+        """The user of a bootstrap token (which has no claims) or of a service account's. Raises TokenError."""
+        user = self._bootstrap.user(token)
+        return (user, {}) if user is not None else self.of_token(token, audiences)
 
     def of_token(self, token: str, audiences: Sequence[str] = ()) -> tuple[User, Claims]:
         """The user of a token and its claims. Raises TokenError."""
@@ -55,6 +65,9 @@ class Authenticator:
         if secret := bound.get("secret"):
             self._check(self._secrets.get(namespace, secret.get("name", "")), secret, "secret")
         if node := bound.get("node"):
+            if not bound.get("pod"):
+                # A pod's token only tells of its node; one that is bound to a node goes with it (KEP-4193).
+                self._check(self._nodes.get("", node.get("name", "")), node, "node")
             extra["authentication.kubernetes.io/node-name"] = (node["name"],)
             if node.get("uid"):
                 extra["authentication.kubernetes.io/node-uid"] = (node["uid"],)
@@ -64,8 +77,15 @@ class Authenticator:
 
     @staticmethod
     def _check(entry: Any, reference: Mapping[str, Any], what: str) -> None:
-        if entry is None or entry.load()["metadata"].get("uid") != reference.get("uid"):
+        if entry is None:
             raise TokenError(f"the {what} of the token does not exist any more")
+        metadata = entry.load()["metadata"]
+        if metadata.get("uid") != reference.get("uid"):
+            raise TokenError(f"the {what} of the token does not exist any more")
+        since = metadata.get("deletionTimestamp")
+        # What is being deleted may still say good-bye (serviceaccount/claims.go).
+        if since and times.parse(since) + _LEEWAY < times.now():
+            raise TokenError(f"the {what} of the token has been deleted")
 
 
 def of_certificate(certificate: Mapping[str, Any]) -> User:

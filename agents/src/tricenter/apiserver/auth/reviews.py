@@ -107,11 +107,12 @@ class Reviews:
         obj = await self._body(call)
         audiences = obj["spec"].get("audiences") or ()
         try:
-            user, claims = self._authenticator.of_token(obj["spec"].get("token", ""), audiences)
+            user, claims = self._authenticator.of_any_token(obj["spec"].get("token", ""), audiences)
         except TokenError as error:
             obj["status"] = {"authenticated": False, "user": {}, "error": str(error)}
             return self._answer(call, obj)
-        given = claims["aud"] if isinstance(claims["aud"], list) else [claims["aud"]]
+        named = claims.get("aud", [self._config.service_account_issuer])
+        given = named if isinstance(named, list) else [named]
         matching = [audience for audience in given if not audiences or audience in audiences]
         obj["status"] = {"authenticated": True, "user": user.info(), "audiences": matching}
         return self._answer(call, obj)

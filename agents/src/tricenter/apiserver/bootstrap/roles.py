@@ -142,6 +142,18 @@ CLUSTER_ROLES: dict[str, str] = {
         create delete get patch update | storage.k8s.io | csinodes
     """,
     "system:node-bootstrapper": "create get list watch | certificates.k8s.io | certificatesigningrequests",
+    "system:certificates.k8s.io:certificatesigningrequests:nodeclient": (
+        "create | certificates.k8s.io | certificatesigningrequests/nodeclient"
+    ),
+    "system:certificates.k8s.io:certificatesigningrequests:selfnodeclient": (
+        "create | certificates.k8s.io | certificatesigningrequests/selfnodeclient"
+    ),
+    **{
+        f"system:certificates.k8s.io:{signer}-approver": (
+            f"approve | certificates.k8s.io | signers | kubernetes.io/{signer}"
+        )
+        for signer in ("kube-apiserver-client", "kube-apiserver-client-kubelet", "kubelet-serving", "legacy-unknown")
+    },
     "system:persistent-volume-provisioner": """
         create delete READ | core | persistentvolumes
         get list update watch | core | persistentvolumeclaims

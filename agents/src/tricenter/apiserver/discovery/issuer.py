@@ -27,8 +27,14 @@ class Issuer:
 
     async def configuration(self, _: web.BaseRequest, __: User) -> web.StreamResponse:
         """/.well-known/openid-configuration."""
-        return answers.json(self._configuration)
+        return _public(answers.json(self._configuration))
 
     async def keys(self, _: web.BaseRequest, __: User) -> web.StreamResponse:
         """/openid/v1/jwks."""
-        return answers.json(self._keys, media="application/jwk-set+json")
+        return _public(answers.json(self._keys, media="application/jwk-set+json"))
+
+
+def _public(response: web.Response) -> web.Response:
+    """Relying parties may keep the answer for an hour, as upstream tells them."""
+    response.headers["Cache-Control"] = "public, max-age=3600"
+    return response

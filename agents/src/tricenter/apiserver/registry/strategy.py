@@ -70,6 +70,13 @@ class Strategy:
             changed = self.wanted(old) != self.wanted(new)
             _set_generation(old, new, raised=changed)
 
+    def prepare_change(self, subresource: str, old: Object, new: Object) -> None:
+        """Keep what an update of the resource or of one of its subresources may not change."""
+        if subresource == "status":
+            self.prepare_status(old, new)
+        else:
+            self.prepare_update(old, new)
+
     def prepare_status(self, old: Object, new: Object) -> None:
         """Keep everything but the status (and labels, annotations)."""
         for key in (set(old) | set(new)) - {"status", "metadata"}:

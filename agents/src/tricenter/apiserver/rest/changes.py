@@ -58,10 +58,7 @@ class Changes:
         fieldcheck.check(call, new)
         metadata.keep(old, new, call.resource.target(old["metadata"]["name"]))
         subresource = call.info.subresource
-        if subresource == "status":
-            strategy.prepare_status(old, new)
-        else:
-            strategy.prepare_update(old, new)
+        strategy.prepare_change(subresource, old, new)
         defaults.apply(kind, new)
         attributes = Attributes(call, UPDATE, new, old)
         await self._admission.mutate(attributes)

@@ -32,6 +32,7 @@ class TokenRequests:
         if problem is not None:
             kind = errors.Target(group="authentication.k8s.io", kind="TokenRequest", name=call.info.name)
             raise errors.invalid(kind, [problem])
+        self._restrict(call, spec.get("boundObjectRef") or {})
         audiences = list(spec.get("audiences") or [self._signer.issuer])
         bound = self._bound(call, account, spec.get("boundObjectRef"))
         token, expires = self._signer.issue(
@@ -45,6 +46,21 @@ class TokenRequests:
             "spec": {**spec, "audiences": audiences, "expirationSeconds": seconds},
             "status": {"token": token, "expirationTimestamp": expires},
         }
+
+    def _restrict(self, call: Call, reference: Object) -> None:
+        """A kubelet gets tokens only for the pods that run on its node (NodeRestriction). Raises Forbidden."""
+        node = call.user.node
+        if not node:
+            return
+        if reference.get("kind") != "Pod":
+            raise errors.forbidden(call.target, "node requested token not bound to a pod")
+        if not reference.get("name") or not reference.get("uid"):
+            raise errors.forbidden(call.target, "node requested token with a pod binding without a name or a uid")
+        entry = self._resources["", "pods"].objects.get(call.info.namespace, reference["name"])
+        if entry is None:
+            raise errors.not_found(self._resources["", "pods"].target(reference["name"]))
+        if entry.fields.get("spec.nodeName") != node:
+            raise errors.forbidden(call.target, "node requested token bound to a pod scheduled on a different node")
 
     def _bound(self, call: Call, account: Object, reference: Object | None) -> Object:
         """The claims that tie the token to another object."""

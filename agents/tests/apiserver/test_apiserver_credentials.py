@@ -1,0 +1,274 @@
+"""Bootstrap tokens, tokens bound to objects, what a kubelet may write, and who approves certificate requests."""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+from pathlib import Path
+from typing import Any
+
+import pytest
+from apiserver_harness import Running, client_session
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from tricenter.apimachinery import times
+from tricenter.apiserver.auth import bootstraptokens
+from tricenter.apiserver.auth.tokens import TokenError
+
+_NOW = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+_ID, _SECRET = "abcdef", "0123456789abcdef"
+_REVIEWS = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+_REQUESTS = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
+_RBAC = "/apis/rbac.authorization.k8s.io/v1"
+
+
+def secret(**changes: str) -> dict[str, Any]:
+    data = {"token-id": _ID, "token-secret": _SECRET, "usage-bootstrap-authentication": "true", **changes}
+    encoded = {key: base64.b64encode(text.encode()).decode() for key, text in data.items() if text}
+    return {"metadata": {"name": f"bootstrap-token-{_ID}"}, "type": bootstraptokens.TYPE, "data": encoded}
+
+
+def test_a_bootstrap_token_names_its_user_and_groups() -> None:
+    later = times.rfc3339(_NOW + dt.timedelta(seconds=1))
+    wanted = secret(**{"auth-extra-groups": "system:bootstrappers:east1", "expiration": later})
+    user = bootstraptokens.identified(wanted, _ID, _SECRET, _NOW)
+    assert user.name == "system:bootstrap:abcdef"
+    assert user.groups == ("system:bootstrappers", "system:bootstrappers:east1", "system:authenticated")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"token-secret": "0123456789abcdee"},
+        {"token-id": "abcdee"},
+        {"expiration": times.rfc3339(_NOW)},
+        {"expiration": "whenever"},
+        {"usage-bootstrap-authentication": "false"},
+        {"usage-bootstrap-authentication": ""},
+        {"auth-extra-groups": "system:masters"},
+    ],
+)
+def test_other_bootstrap_tokens_are_refused(changes: dict[str, str]) -> None:
+    with pytest.raises(TokenError):
+        bootstraptokens.identified(secret(**changes), _ID, _SECRET, _NOW)
+    with pytest.raises(TokenError):
+        bootstraptokens.identified({**secret(), "type": "Opaque"}, _ID, _SECRET, _NOW)
+
+
+async def who(server: Running, pki: Path, token: str) -> tuple[int, Any]:
+    async with client_session(pki) as session:
+        bearer = {"Authorization": f"Bearer {token}"}
+        code, body = await Running(server.parts, session).call("POST", _REVIEWS, {}, **bearer)
+        return code, body.get("status", {}).get("userInfo", {}) if code == 201 else body
+
+
+async def test_a_bootstrap_token_authenticates_until_it_is_deleted(server: Running, pki: Path) -> None:
+    path = "/api/v1/namespaces/kube-system/secrets"
+    assert (await server.call("POST", path, secret()))[0] == 201
+    await server.parts.fresh.wait()
+    code, user = await who(server, pki, f"{_ID}.{_SECRET}")
+    assert (code, user["username"]) == (201, "system:bootstrap:abcdef")
+    assert (await who(server, pki, f"{_ID}.{_SECRET[:-1]}0"))[0] == 401
+    await server.call("DELETE", f"{path}/bootstrap-token-{_ID}")
+    await server.parts.fresh.wait()
+    assert (await who(server, pki, f"{_ID}.{_SECRET}"))[0] == 401
+
+
+async def account(server: Running) -> None:
+    body = {"metadata": {"name": "default"}}
+    assert (await server.call("POST", "/api/v1/namespaces/default/serviceaccounts", body))[0] == 201
+
+
+async def pod(server: Running, name: str, node: str) -> dict[str, Any]:
+    spec = {"containers": [{"name": "c", "image": "i"}], "nodeName": node}
+    code, made = await server.call(
+        "POST", "/api/v1/namespaces/default/pods", {"metadata": {"name": name}, "spec": spec}
+    )
+    assert code == 201, made
+    found: dict[str, Any] = made
+    return found
+
+
+async def token(server: Running, reference: dict[str, Any] | None) -> tuple[int, Any]:
+    path = "/api/v1/namespaces/default/serviceaccounts/default/token"
+    code, body = await server.call("POST", path, {"spec": {"boundObjectRef": reference} if reference else {}})
+    return code, body["status"]["token"] if code == 201 else body
+
+
+@pytest.mark.parametrize("kind", ["Pod", "Secret", "Node"])
+async def test_a_bound_token_goes_with_its_object(server: Running, pki: Path, kind: str) -> None:
+    await account(server)
+    if kind == "Pod":
+        made, path = await pod(server, "x", ""), "/api/v1/namespaces/default/pods/x"
+    elif kind == "Secret":
+        path = "/api/v1/namespaces/default/secrets/x"
+        _, made = await server.call("POST", path.rpartition("/")[0], {"metadata": {"name": "x"}})
+    else:
+        path = "/api/v1/nodes/x"
+        _, made = await server.call("POST", path.rpartition("/")[0], {"metadata": {"name": "x"}})
+    reference = {"apiVersion": "v1", "kind": kind, "name": "x", "uid": made["metadata"]["uid"]}
+    code, text = await token(server, reference)
+    assert code == 201, text
+    code, user = await who(server, pki, text)
+    assert (code, user["username"]) == (201, "system:serviceaccount:default:default")
+    await server.call("DELETE", f"{path}?gracePeriodSeconds=0")
+    await server.parts.fresh.wait()
+    assert (await who(server, pki, text))[0] == 401
+
+
+async def test_a_kubelet_gets_tokens_of_its_own_pods_only(server: Running, pki: Path) -> None:
+    await account(server)
+    mine, other = await pod(server, "mine", "n1"), await pod(server, "other", "n2")
+    async with client_session(pki, "node") as session:
+        kubelet = Running(server.parts, session)
+
+        def bound(to: dict[str, Any]) -> dict[str, Any]:
+            return {"apiVersion": "v1", "kind": "Pod", "name": to["metadata"]["name"], "uid": to["metadata"]["uid"]}
+
+        assert (await token(kubelet, bound(mine)))[0] == 201
+        code, status = await token(kubelet, bound(other))
+        assert code == 403
+        assert "node requested token bound to a pod scheduled on a different node" in status["message"]
+        assert (await token(kubelet, None))[0] == 403
+
+
+async def test_a_kubelet_writes_about_its_own_node_only(server: Running, pki: Path) -> None:
+    await server.call("POST", "/api/v1/nodes", {"metadata": {"name": "n1"}})
+    await server.call("POST", "/api/v1/nodes", {"metadata": {"name": "n2"}})
+    merge = {"Content_Type": "application/merge-patch+json"}
+    async with client_session(pki, "node") as session:
+        kubelet = Running(server.parts, session)
+
+        async def label(name: str, node: str = "n1") -> tuple[int, Any]:
+            return await kubelet.call("PATCH", f"/api/v1/nodes/{node}", {"metadata": {"labels": {name: "v"}}}, **merge)
+
+        assert (await label("topology.kubernetes.io/zone"))[0] == 200
+        assert (await label("example.com/rack"))[0] == 200
+        for refused in ("node-restriction.kubernetes.io/x", "node-role.kubernetes.io/master", "a.k8s.io/x"):
+            code, status = await label(refused)
+            assert (code, refused in status["message"]) == (403, True)
+        assert (await label("example.com/rack", "n2"))[0] == 403
+        taint = {"spec": {"taints": [{"key": "a", "effect": "NoSchedule"}]}}
+        code, status = await kubelet.call("PATCH", "/api/v1/nodes/n1", taint, **merge)
+        assert (code, status["message"]) == (
+            403, 'nodes "n1" is forbidden: node "n1" is not allowed to modify taints',
+        )  # fmt: skip
+        leases = "/apis/coordination.k8s.io/v1/namespaces"
+        assert (await kubelet.call("POST", f"{leases}/kube-node-lease/leases", {"metadata": {"name": "n1"}}))[0] == 201
+        assert (await kubelet.call("POST", f"{leases}/kube-node-lease/leases", {"metadata": {"name": "n2"}}))[0] == 403
+        assert (await kubelet.call("POST", f"{leases}/kube-system/leases", {"metadata": {"name": "n1"}}))[0] == 403
+
+        def mirror(**more: Any) -> dict[str, Any]:
+            annotations = {"kubernetes.io/config.mirror": "1"}
+            spec = {"nodeName": "n1", "containers": [{"name": "c", "image": "i"}], **more}
+            return {"metadata": {"generateName": "m", "annotations": annotations}, "spec": spec}
+
+        pods = "/api/v1/namespaces/default/pods"
+        assert (await kubelet.call("POST", pods, mirror()))[0] == 201
+        assert (await kubelet.call("POST", pods, mirror(nodeName="n2")))[0] == 403
+        assert (await kubelet.call("POST", pods, mirror(serviceAccountName="default")))[0] == 403
+        volume = {"name": "v", "secret": {"secretName": "s"}}
+        code, status = await kubelet.call("POST", pods, mirror(volumes=[volume]))
+        assert code == 403
+        assert "can not create pods that reference secrets" in status["message"]
+
+
+def csr(name: str, organization: str = "") -> str:
+    attributes = [x509.NameAttribute(NameOID.COMMON_NAME, name)]
+    if organization:
+        attributes.append(x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization))
+    builder = x509.CertificateSigningRequestBuilder().subject_name(x509.Name(attributes))
+    made = builder.sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256())
+    return base64.b64encode(made.public_bytes(serialization.Encoding.PEM)).decode()
+
+
+def request(name: str, encoded: str, signer: str = "kubernetes.io/kube-apiserver-client") -> dict[str, Any]:
+    spec = {"request": encoded, "signerName": signer, "usages": ["client auth"], "username": "system:forged"}
+    return {"metadata": {"name": name}, "spec": spec}
+
+
+async def test_certificate_requests_are_approved_and_signed_by_whom_the_signer_trusts(
+    server: Running, pki: Path
+) -> None:
+    plural = "certificatesigningrequests"
+    covered = [plural, f"{plural}/approval", f"{plural}/status"]
+    rules = [{"verbs": ["*"], "apiGroups": ["certificates.k8s.io"], "resources": covered}]
+    await bind(server, "requests", rules)
+    async with client_session(pki, "alice") as session:
+        alice = Running(server.parts, session)
+        code, made = await alice.call("POST", _REQUESTS, request("a", csr("alice")))
+        assert (code, made["spec"]["username"]) == (201, "alice")
+        code, status = await alice.call("POST", _REQUESTS, request("m", csr("alice", "system:masters")))
+        assert code == 403
+        assert "signer with system:masters group is not allowed" in status["message"]
+
+        approved = {"type": "Approved", "status": "True", "reason": "Mine", "message": ""}
+        made["status"] = {"conditions": [approved], "certificate": "eA=="}
+        code, status = await alice.call("PUT", f"{_REQUESTS}/a/approval", made)
+        text = 'user not permitted to approve requests with signerName "kubernetes.io/kube-apiserver-client"'
+        assert (code, text in status["message"]) == (403, True)
+        code, status = await alice.call("PUT", f"{_REQUESTS}/a/status", made)
+        assert (code, "not permitted to sign" in status["message"]) == (403, True)
+
+        signers = {"apiGroups": ["certificates.k8s.io"], "resources": ["signers"], "verbs": ["approve"]}
+        await bind(server, "signers", [{**signers, "resourceNames": ["kubernetes.io/*"]}])
+        code, after = await alice.call("PUT", f"{_REQUESTS}/a/approval", made)
+        assert code == 200, after
+        assert [item["type"] for item in after["status"]["conditions"]] == ["Approved"]
+        assert after["status"]["conditions"][0]["lastUpdateTime"]
+        assert "certificate" not in after["status"], "an approval is no signature"
+        code, status = await server.call("PUT", f"{_REQUESTS}/a/status", {**after, "status": {"certificate": "eA=="}})
+        assert code == 200
+        assert [item["type"] for item in status["status"]["conditions"]] == ["Approved"], "a signer takes no approval"
+
+
+async def bind(server: Running, name: str, rules: list[Any]) -> None:
+    await server.call("POST", f"{_RBAC}/clusterroles", {"metadata": {"name": name}, "rules": rules})
+    group = "rbac.authorization.k8s.io"
+    body = {
+        "metadata": {"name": name},
+        "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": name},
+        "subjects": [{"apiGroup": group, "kind": "User", "name": "alice"}],
+    }
+    assert (await server.call("POST", f"{_RBAC}/clusterrolebindings", body))[0] == 201
+    await server.parts.fresh.wait()
+
+
+async def test_impersonation_needs_leave_for_each_part(server: Running, pki: Path) -> None:
+    verbs = {"verbs": ["impersonate"]}
+    rules = [
+        {**verbs, "apiGroups": [""], "resources": ["users"], "resourceNames": ["bob"]},
+        {**verbs, "apiGroups": [""], "resources": ["groups"], "resourceNames": ["devs"]},
+        {
+            **verbs,
+            "apiGroups": ["authentication.k8s.io"],
+            "resources": ["userextras/scopes"],
+            "resourceNames": ["view"],
+        },
+        {**verbs, "apiGroups": ["authentication.k8s.io"], "resources": ["uids"], "resourceNames": ["u1"]},
+    ]
+    await bind(server, "impersonator", rules)
+    async with client_session(pki, "alice") as session:
+        alice = Running(server.parts, session)
+
+        async def ask(**headers: str) -> tuple[int, Any]:
+            return await alice.call("POST", _REVIEWS, {}, **headers)
+
+        whole = {"Impersonate_User": "bob", "Impersonate_Group": "devs", "Impersonate_Extra_Scopes": "view"}
+        code, body = await ask(**whole, Impersonate_Uid="u1")
+        assert code == 201, body
+        assert body["status"]["userInfo"] == {
+            "username": "bob", "uid": "u1", "groups": ["devs", "system:authenticated"], "extra": {"scopes": ["view"]},
+        }  # fmt: skip
+        for part, other in (
+            ("Impersonate_User", "eve"),
+            ("Impersonate_Group", "system:masters"),
+            ("Impersonate_Extra_Scopes", "edit"),
+            ("Impersonate_Uid", "u2"),
+        ):
+            code, _ = await ask(**{**whole, part: other})
+            assert code == 403, part
+        assert (await ask(Impersonate_Group="devs"))[0] == 400
