@@ -146,7 +146,7 @@ async def test_a_silent_watch_is_unreachable(api: Client, server) -> None:
 
 async def test_discovery_prefers_versions_and_survives_a_broken_group(api: Client, server) -> None:
     async def answer(request: web.Request) -> web.StreamResponse:
-        group = {"preferredVersion": {"version": "v1"}}
+        group = {"preferredVersion": {"version": "v1"}, "versions": [{"version": "v1"}, {"version": "v1beta1"}]}
         documents = {
             "/api/v1": {"resources": [{"name": "pods", "kind": "Pod", "namespaced": True, "verbs": ["list"]}]},
             "/apis": {"groups": [group | {"name": "apps"}, group | {"name": "broken"}]},
@@ -156,11 +156,19 @@ async def test_discovery_prefers_versions_and_survives_a_broken_group(api: Clien
                     {"name": "deployments/status", "kind": "Deployment", "namespaced": True, "verbs": ["get"]},
                 ]
             },
+            "/apis/apps/v1beta1": {
+                "resources": [
+                    {"name": "deployments", "kind": "Deployment", "namespaced": True, "verbs": ["get"]},
+                    {"name": "olds", "kind": "Old", "namespaced": True, "verbs": ["list"]},
+                ]
+            },
         }
         document = documents.get(request.path)
         return web.json_response(document) if document else web.json_response(status(503, "Down"), status=503)
 
     server.answers.append(answer)
     found = await api.discover()
-    assert found == [resources.PODS, resources.DEPLOYMENTS]
-    assert found[1].verbs == {"list", "delete"}
+    old = resources.Resource("apps", "v1beta1", "olds", "Old", True)
+    assert found.resources == [resources.PODS, resources.DEPLOYMENTS, old]
+    assert found.resources[1].verbs == {"list", "delete"}
+    assert found.failed == {"broken"}

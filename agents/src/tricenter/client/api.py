@@ -13,7 +13,7 @@ import aiohttp
 import orjson
 
 from tricenter.client import errors, resources, transport
-from tricenter.client.resources import Resource
+from tricenter.client.resources import Discovery, Resource
 from tricenter.runtime.config import ApiConfig
 
 Object = dict[str, Any]
@@ -189,20 +189,28 @@ class Client:
         finally:
             response.close()
 
-    async def discover(self) -> Sequence[Resource]:
-        """All resources in their preferred versions; groups that do not answer are left out, as kubectl does."""
+    async def discover(self) -> Discovery:
+        """All resources, each in the version its group prefers or, where that has it not, the next one."""
         core = resources.from_discovery("", "v1", await self._call("GET", "/api/v1"))
         groups = (await self._call("GET", "/apis")).get("groups") or []
         answers = await asyncio.gather(*(self._group(group) for group in groups))
-        return [*core, *(resource for answer in answers for resource in answer)]
+        failed = frozenset(group["name"] for group, found in zip(groups, answers, strict=True) if found is None)
+        return Discovery([*core, *(resource for found in answers for resource in found or ())], failed)
 
-    async def _group(self, group: Object) -> Sequence[Resource]:
-        version = group["preferredVersion"]["version"]
-        try:
-            document = await self._call("GET", f"/apis/{group['name']}/{version}")
-        except (errors.NotFound, errors.ServerError):
-            return []
-        return resources.from_discovery(group["name"], version, document)
+    async def _group(self, group: Object) -> Sequence[Resource] | None:
+        """The resources of a group; None when a version of it does not answer."""
+        listed = [item["version"] for item in group.get("versions") or ()]
+        found: dict[str, Resource] = {}
+        for version in dict.fromkeys((group["preferredVersion"]["version"], *listed)):
+            try:
+                document = await self._call("GET", f"/apis/{group['name']}/{version}")
+            except errors.NotFound:  # it has gone since the group was listed
+                continue
+            except errors.ServerError:
+                return None
+            for resource in resources.from_discovery(group["name"], version, document):
+                found.setdefault(resource.plural, resource)
+        return list(found.values())
 
     async def _put(self, res: Resource, obj: Object, subresource: str | None, manager: str | None) -> Object:
         metadata = obj["metadata"]

@@ -50,6 +50,15 @@ def quote(segment: str) -> str:
     return urllib.parse.quote(segment, safe=":")
 
 
+@dataclasses.dataclass(frozen=True)
+class Discovery:
+    """What the API serves."""
+
+    resources: list[Resource]
+    failed: frozenset[str] = frozenset()
+    """Groups that did not answer: what they have is not known."""
+
+
 def from_discovery(group: str, version: str, document: dict[str, Any]) -> list[Resource]:
     """The resources of an APIResourceList, without subresources."""
     return [
@@ -66,6 +75,9 @@ def from_discovery(group: str, version: str, document: dict[str, Any]) -> list[R
     ]
 
 
+CUSTOM_RESOURCE_DEFINITIONS = Resource(
+    "apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", False
+)
 CONFIGMAPS = Resource("", "v1", "configmaps", "ConfigMap", True)
 ENDPOINTS = Resource("", "v1", "endpoints", "Endpoints", True)
 EVENTS = Resource("", "v1", "events", "Event", True)

@@ -181,7 +181,7 @@ class Disruptions(Controller):
         """The size of any other workload, by its scale subresource."""
         group = owner["apiVersion"].rpartition("/")[0]
         if (group, owner["kind"]) not in self._others:
-            self._others = {(item.group, item.kind): item for item in await self.api.discover()}
+            self._others = {(item.group, item.kind): item for item in (await self.api.discover()).resources}
         resource = self._others.get((group, owner["kind"]))
         if resource is None:
             raise UnknownScale(f"{owner['apiVersion']} {owner['kind']} is not served")

@@ -73,6 +73,11 @@ def owner_uids(obj: Object) -> list[str]:
     return [reference["uid"] for reference in references(obj)]
 
 
+def owner_kind(reference: Object) -> tuple[str, str]:
+    """Group and kind that an owner reference names."""
+    return (str(reference["apiVersion"]).rpartition("/")[0], reference["kind"])
+
+
 def blocks(dependent: Object, owner_uid: str) -> bool:
     """Whether the owner's deletion in the foreground waits for this dependent."""
     return any(item["uid"] == owner_uid and item.get("blockOwnerDeletion") for item in references(dependent))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from typing import Any, NoReturn
 
 from tricenter.client import Informer, Resource, errors
 from tricenter.client.informer import key_of
 from tricenter.client.queueing import WorkQueue, run_workers
+from tricenter.client.resources import CUSTOM_RESOURCE_DEFINITIONS
 from tricenter.controllers import garbage
 from tricenter.controllers.context import Context, Controller, split
 
@@ -18,6 +20,7 @@ Item = tuple[Resource, str]
 
 _DEPENDENTS = "dependents"
 _REDISCOVERY_SECONDS = 30.0
+_SYNC_SECONDS = 30.0
 _IGNORED = {"events"}  # many, short-lived, and owned by nobody
 _NEEDED = {"list", "watch", "delete", "patch"}
 
@@ -34,6 +37,7 @@ class GarbageCollector(Controller):
         self._items: WorkQueue[Item] = WorkQueue()
         self._followed: dict[Resource, Informer] = {}
         self._by_kind: dict[tuple[str, str], Resource] = {}
+        self._defined = asyncio.Event()
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
@@ -43,28 +47,47 @@ class GarbageCollector(Controller):
     async def _rediscover(self) -> NoReturn:
         """Follow resources that come (custom ones) and leave those that go."""
         while True:
+            self._defined.clear()
             try:
-                found = {
-                    res for res in await self.api.discover() if res.verbs >= _NEEDED and res.plural not in _IGNORED
-                }
-                await self._follow(found)
+                found = await self.api.discover()
+                wanted = {res for res in found.resources if res.verbs >= _NEEDED and res.plural not in _IGNORED}
+                # What a group has that did not answer is not known to be gone.
+                await self._follow(wanted | {res for res in self._followed if res.group in found.failed})
             except errors.ClientError as error:
                 _log.warning("cannot discover resources: %s", error)
-            await asyncio.sleep(_REDISCOVERY_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._defined.wait(), _REDISCOVERY_SECONDS)
 
     async def _follow(self, found: set[Resource]) -> None:
         for res in self._followed.keys() - found:
             self._followed.pop(res)
             self.context.informers.drop(res)
         new = found - self._followed.keys()
-        self._by_kind = {(res.api_version, res.kind): res for res in found}
         for res in new:
             informer = self._followed[res] = self.informer(res)
             informer.add_index(_DEPENDENTS, garbage.owner_uids)
         for res in new:
-            await self._followed[res].wait_synced()
-        for res in new:
+            await self._sync(res)
+        self._by_kind = {(res.api_version, res.kind): res for res in self._followed}
+        for res in new & self._followed.keys():
             self._attach(res, self._followed[res])
+        self._reconsider({(res.group, res.kind) for res in new})
+
+    async def _sync(self, res: Resource) -> None:
+        """Wait for the first list; a resource that has none (its definition has just gone) is not followed."""
+        try:
+            await asyncio.wait_for(self._followed[res].wait_synced(), _SYNC_SECONDS)
+        except TimeoutError:
+            _log.warning("cannot list %s", res)
+            self._followed.pop(res)
+            self.context.informers.drop(res)
+
+    def _reconsider(self, kinds: set[tuple[str, str]]) -> None:
+        """Owners of these kinds (group and kind) counted as alive as long as their kind was unknown."""
+        for res, informer in self._followed.items():
+            for obj in informer.store.values():
+                if any(garbage.owner_kind(reference) in kinds for reference in garbage.references(obj)):
+                    self._items.add((res, key_of(obj)))
 
     def _attach(self, res: Resource, informer: Informer) -> None:
         def changed(event: str, _old: Object | None, new: Object) -> None:
@@ -73,6 +96,8 @@ class GarbageCollector(Controller):
                 self._touch_owners(new)
             elif garbage.references(new) or garbage.waits_for_dependents(new):
                 self._items.add((res, key_of(new)))
+            if res == CUSTOM_RESOURCE_DEFINITIONS:
+                self._defined.set()
 
         informer.add_handler(changed)
 

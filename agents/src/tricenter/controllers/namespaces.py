@@ -16,6 +16,18 @@ FINALIZER = "kubernetes"
 _AGAIN_SECONDS = 1.0
 
 
+def progress(known: list[Object], left: dict[str, int], failed: frozenset[str]) -> list[Object]:
+    """Conditions of a namespace that waits: for what is left, by resource, and for groups that did not answer."""
+    if left:
+        listed = ", ".join(f"{name} has {count} resource instances" for name, count in sorted(left.items()))
+        text = f"Some resources are remaining: {listed}"
+        known = conditions.updated(known, "NamespaceContentRemaining", "True", "SomeResourcesRemain", text)
+    if failed:
+        text = f"Discovery failed for some groups, {len(failed)} failing: {', '.join(sorted(failed))}"
+        known = conditions.updated(known, "NamespaceDeletionDiscoveryFailure", "True", "DiscoveryFailed", text)
+    return known
+
+
 class Namespaces(Controller):
     """Reconciles namespaces that are being deleted."""
 
@@ -31,10 +43,11 @@ class Namespaces(Controller):
         finalizers = (namespace.get("spec") or {}).get("finalizers") or []
         if FINALIZER not in finalizers:
             return None
-        resources = [res for res in await self.api.discover() if res.namespaced and {"list", "delete"} <= res.verbs]
+        found = await self.api.discover()
+        resources = [res for res in found.resources if res.namespaced and {"list", "delete"} <= res.verbs]
         left = await self._empty(key, resources)
-        if left:
-            await self._report(namespace, left)
+        if left or found.failed:
+            await self._report(namespace, left, found.failed)
             return _AGAIN_SECONDS
         rest = [item for item in finalizers if item != FINALIZER]
         try:
@@ -64,17 +77,10 @@ class Namespaces(Controller):
                 continue
         return len((await self.api.list(res, namespace)).items) if items else 0
 
-    async def _report(self, namespace: Object, left: dict[str, int]) -> None:
-        status = namespace.get("status") or {}
-        listed = ", ".join(f"{name} has {count} resource instances" for name, count in sorted(left.items()))
-        known = conditions.updated(
-            status.get("conditions") or [],
-            "NamespaceContentRemaining",
-            "True",
-            "SomeResourcesRemain",
-            f"Some resources are remaining: {listed}",
-        )
-        if known == (status.get("conditions") or []):
+    async def _report(self, namespace: Object, left: dict[str, int], failed: frozenset[str]) -> None:
+        before = (namespace.get("status") or {}).get("conditions") or []
+        known = progress(before, left, failed)
+        if known == before:
             return
         patch = {"status": {"conditions": known}}
         try:

@@ -123,7 +123,7 @@ class ResourceQuotas(Controller):
     async def _resource(self, usage: Usage) -> Resource | None:
         name = (usage.group, usage.plural)
         if name not in self._resources:
-            found = await self.api.discover()
+            found = (await self.api.discover()).resources
             self._resources = {(item.group, item.plural): item for item in found if {"list", "watch"} <= item.verbs}
         resource = self._resources.get(name)
         return resource if resource is not None and resource.namespaced else None
