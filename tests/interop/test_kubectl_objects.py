@@ -247,20 +247,6 @@ def test_watch_shows_changes(k: Any) -> None:
     assert "configmap/seen" in out
 
 
-def test_a_custom_resource(k: Any) -> None:
-    schema = {"type": "object", "properties": {"spec": {"type": "object", "properties": {"size": {"type": "integer"}}}}}
-    names = {"plural": "gadgets", "singular": "gadget", "kind": "Gadget"}
-    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
-    definition = {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": "gadgets.interop.example"},
-        "spec": {"group": "interop.example", "scope": "Namespaced", "names": names, "versions": [version]},
-    }
-    k("create", "-f", "-", stdin=json.dumps(definition))
-    k("delete", "crd", "gadgets.interop.example")
-
-
 def test_cordon_and_taint(k: Any) -> None:
     node = k("get", "nodes", "-o", "name").split()[-1].removeprefix("node/")
     try:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tricenter.controllers import garbage
+from tricenter.controllers import garbage, namespaces
 from tricenter.controllers.garbage import OwnerState, Verdict
 
 
@@ -75,3 +75,17 @@ def test_blocking_and_waiting() -> None:
     assert not garbage.blocks(obj(owners=("o",)), "p")
     assert garbage.waits_for_dependents(obj(deleted=True, finalizers=(garbage.ORPHAN,))) == garbage.ORPHAN
     assert garbage.waits_for_dependents(obj(finalizers=(garbage.ORPHAN,))) is None
+
+
+def test_a_namespace_says_what_it_waits_for() -> None:
+    known = namespaces.progress([], {"crontabs.example.com": 2}, frozenset({"metrics.k8s.io"}))
+    assert {item["type"]: (item["reason"], item["message"]) for item in known} == {
+        "NamespaceContentRemaining": (
+            "SomeResourcesRemain",
+            "Some resources are remaining: crontabs.example.com has 2 resource instances",
+        ),
+        "NamespaceDeletionDiscoveryFailure": (
+            "DiscoveryFailed",
+            "Discovery failed for some groups, 1 failing: metrics.k8s.io",
+        ),
+    }
