@@ -18,6 +18,7 @@ from client import Connection, Pool, context, request
 from report import Figure, Report
 
 _CONNECTIONS = 32
+_LISTERS = 8
 _MERGE = "application/merge-patch+json"
 
 
@@ -63,9 +64,8 @@ class Bench:
 
     def create(self) -> None:
         """POST of all pods."""
-        share = self._pods // max(self._repeats, 2)
-        bodies = (request("POST", objects.PODS, objects.pod(number)) for number in range(self._pods))
-        self._rate("create", [list(itertools.islice(bodies, share)) for _ in range(self._pods // share)])
+        requests = [request("POST", objects.PODS, objects.pod(number)) for number in range(self._pods)]
+        self._rate("create", _parts(requests, max(self._repeats, 2)))
 
     def get(self, name: str, query: str = "") -> None:
         """GET of pods at random."""
@@ -83,11 +83,8 @@ class Bench:
 
     def delete(self) -> None:
         """DELETE of pods, at once."""
-        half = self._pods // 2
-        paths = [f"{objects.PODS}/pod-{number:05}?gracePeriodSeconds=0" for number in range(half)]
-        share = half // max(self._repeats, 2)
-        requests = [request("DELETE", path) for path in paths]
-        self._rate("delete", [requests[start : start + share] for start in range(0, half - share + 1, share)])
+        paths = [f"{objects.PODS}/pod-{number:05}?gracePeriodSeconds=0" for number in range(self._pods // 2)]
+        self._rate("delete", _parts([request("DELETE", path) for path in paths], max(self._repeats, 2)))
 
     def _timed(self, name: str, one: Callable[[str], bytes]) -> None:
         """As many requests as fit into the time of a repetition."""
@@ -132,16 +129,16 @@ class Bench:
     def _list(self, name: str, path: str, expected: int) -> None:
         connection = Connection(self._servers.port, self._tls)
         data, taken, size = request("GET", path), [], 0
-        for _ in range(2 * self._repeats + 1):
-            began = time.perf_counter()
-            body = connection.ask(data)
-            taken.append(1000 * (time.perf_counter() - began))
-            size = len(body)
-        found = len(json.loads(body)["items"])
+        found = len(json.loads(connection.ask(data))["items"])
         if found != expected:
             raise AssertionError(f"{name}: {found} objects instead of {expected}")
+        used = servers.Used(self._servers)
+        for _ in range(3 * self._repeats):
+            began = time.perf_counter()
+            size = connection.skim(data)
+            taken.append(1000 * (time.perf_counter() - began))
         connection.close()
-        self._report.add(_middle(name, taken[1:], "ms", {"MB": size / 1e6}))
+        self._report.add(_middle(name, taken, "ms", {"MB": size / 1e6, **used.notes(len(taken))}))
 
     def _walk(self, name: str) -> None:
         taken: list[float] = []
@@ -176,7 +173,6 @@ class Bench:
         """The greatest size while eight clients list everything again and again."""
         largest: dict[str, float] = {}
         ends = time.perf_counter() + 2 * self._seconds
-        pool = Pool(self._servers.port, self._tls, 8)
         done = threading.Event()
 
         def sample() -> None:
@@ -186,14 +182,29 @@ class Bench:
 
         sampler = threading.Thread(target=sample)
         sampler.start()
-        data = request("GET", "/api/v1/pods")
-        count = _Count(itertools.takewhile(lambda _: time.perf_counter() < ends, itertools.repeat(data)))
-        seconds = pool.run(count)
+        lists = itertools.count()
+        clients = [threading.Thread(target=self._list_until, args=(ends, lists)) for _ in range(_LISTERS)]
+        for client in clients:
+            client.start()
+        for client in clients:
+            client.join()
         done.set()
         sampler.join()
-        pool.close()
-        notes = {**largest, "lists/s": count.seen / seconds}
+        notes = {**largest, "lists": next(lists)}
         self._report.add(Figure(name, max(largest.values()), "MB RSS", notes=notes))
+
+    def _list_until(self, ends: float, counter: Iterator[int]) -> None:
+        connection = Connection(self._servers.port, self._tls)
+        while time.perf_counter() < ends:
+            connection.skim(request("GET", "/api/v1/pods"))
+            next(counter)
+        connection.close()
+
+
+def _parts(requests: list[bytes], count: int) -> list[list[bytes]]:
+    """The requests in about so many parts of the same size."""
+    size = -(-len(requests) // count)
+    return [requests[start : start + size] for start in range(0, len(requests), size)]
 
 
 class _Count:

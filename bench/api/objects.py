@@ -11,7 +11,7 @@ MAPS = f"/api/v1/namespaces/{NAMESPACE}/configmaps"
 SHARES = 100
 """Pods are spread over so many applications and nodes: a selector for one selects 1 %."""
 
-_VARIABLES = 3
+_VARIABLES = 1
 
 
 def pod(number: int) -> bytes:
