@@ -156,4 +156,4 @@ def test_keys_are_in_order_by_namespace() -> None:
         pods.put(name, namespace=namespace)
     assert [entry.name for entry in pods.cache.select(Predicate(namespace="a"))] == ["y", "z"]
     assert pods.cache.keys() == [f"{PREFIX}a/y", f"{PREFIX}a/z", f"{PREFIX}ab/x", f"{PREFIX}b/x"]
-    assert pods.cache.keys(after=f"{PREFIX}a/z") == [f"{PREFIX}ab/x", f"{PREFIX}b/x"]
+    assert pods.cache.keys(first=f"{PREFIX}a/z\0") == [f"{PREFIX}ab/x", f"{PREFIX}b/x"]

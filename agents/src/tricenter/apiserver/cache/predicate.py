@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from tricenter.apiserver.cache.entry import Entry
+from tricenter.apiserver.cache.index import Term
 
 
 class Selector(Protocol):
@@ -26,6 +27,8 @@ class Predicate:
     """Set when the field selector demands exactly one `spec.nodeName`: kubelets' watches are found by it."""
     labels: Selector | None = None
     fields: Selector | None = None
+    term: Term | None = None
+    """A label or field that must have one value, where the selectors have such a condition."""
 
     @property
     def everything(self) -> bool:

@@ -10,6 +10,7 @@ from tricenter.apiserver import errors
 from tricenter.apiserver.cache import selectable
 from tricenter.apiserver.cache.entry import Coerce, Entry, make
 from tricenter.apiserver.cache.history import Change, History
+from tricenter.apiserver.cache.index import Index
 from tricenter.apiserver.cache.predicate import Predicate
 from tricenter.apiserver.cache.watcher import Watcher
 
@@ -19,6 +20,8 @@ Listener = Callable[[Change], None]
 Bucket = tuple[str, str]
 
 _ALL: Bucket = ("", "")
+_INDEXED_FROM = 500
+"""Objects from which on an index is worth its upkeep."""
 
 
 class ResourceCache:
@@ -35,6 +38,9 @@ class ResourceCache:
         self._coerce = coerce
         self._limit = history
         self._watchers: dict[Bucket, dict[Watcher, None]] = {}
+        self._index = Index()
+        self.changed = 0
+        """The revision of the last change: since then the objects are what they are now."""
         self.history = History(0, history)
 
     def key(self, namespace: str, name: str) -> str:
@@ -62,24 +68,28 @@ class ResourceCache:
         if found:
             raise errors.unreadable_list(found)
 
-    def select(self, predicate: Predicate) -> Iterator[Entry]:
-        """Matching objects in key order."""
+    def select(self, predicate: Predicate, start: str = "") -> Iterator[Entry]:
+        """Matching objects in key order, from the key `start` on."""
         if predicate.name and (predicate.namespace or not self._namespaced):
             entry = self.get(predicate.namespace, predicate.name)
-            return iter((entry,) if entry is not None and predicate.matches(entry) else ())
-        found = (self.entries[key] for key in self.keys(predicate.namespace))
+            wanted = entry is not None and entry.key >= start and predicate.matches(entry)
+            return iter((entry,) if entry is not None and wanted else ())
+        if predicate.term is not None and len(self._keys) >= _INDEXED_FROM:
+            keys = sorted(key for key in self._index.find(predicate.term, self.entries.values()) if key >= start)
+            return filter(predicate.matches, [self.entries[key] for key in keys])
+        found = (self.entries[key] for key in self.keys(predicate.namespace, start))
         return found if predicate.everything else filter(predicate.matches, found)
 
     @property
     def _namespaced(self) -> bool:
         return bool(self._keys) and self._keys[0].count("/", len(self.prefix)) > 0
 
-    def keys(self, namespace: str = "", after: str = "") -> list[str]:
-        """Keys in order: of a namespace or all; from the key `after`, exclusive."""
+    def keys(self, namespace: str = "", first: str = "") -> list[str]:
+        """Keys in order: of a namespace or all; from the key `first` on."""
         begin = f"{self.prefix}{namespace}/" if namespace else self.prefix
         start = bisect_left(self._keys, begin)
-        if after:
-            start = max(start, bisect_left(self._keys, after + "\0"))
+        if first:
+            start = max(start, bisect_left(self._keys, first))
         return self._keys[start : bisect_left(self._keys, begin[:-1] + "0")]
 
     # --- writing, only by the mirror ---
@@ -89,6 +99,8 @@ class ResourceCache:
         self.entries = entries
         self.unreadable = {}
         self._keys = sorted(entries)
+        self._index.clear()
+        self.changed = revision
         self.history = History(revision, self._limit)
         for watcher in list(self.watchers()):
             watcher.end(last)
@@ -115,6 +127,8 @@ class ResourceCache:
         elif change.previous is not None:
             del self.entries[change.previous.key]
             del self._keys[bisect_left(self._keys, change.previous.key)]
+        self._index.apply(change)
+        self.changed = change.revision
         self.history.append(change)
         for bucket in self._buckets(change):
             for watcher in self._watchers.get(bucket, ()):

@@ -99,23 +99,31 @@ class Reads:
         options = options or Options()
         if options.token:
             start, at = continuing.decode(options.token, _prefix(call, wanted))
+            if self._unchanged(call.resource.objects, at):
+                return self._from_cache(call, wanted, options.limit, start=start, at=at)
             return await self._from_etcd(call, wanted, _Walk(start, max(at, 0), options.limit, continued=True))
         if options.exact:
             return await self._from_etcd(call, wanted, _Walk("", options.exact, options.limit))
         await self._settle(options.version)
         return self._from_cache(call, wanted, 0 if options.version == "0" else options.limit)
 
-    def _from_cache(self, call: Call, wanted: Predicate, limit: int) -> Listing:
+    def _unchanged(self, cache: ResourceCache, at: int) -> bool:
+        """Whether the cache is what it was at a revision, so that a list can be gone on with from here."""
+        return cache.changed <= at <= self._mirror.revision and not cache.unreadable
+
+    def _from_cache(self, call: Call, wanted: Predicate, limit: int, *, start: str = "", at: int = 0) -> Listing:
+        """What the cache has, from the key `start` on; told as of the revision `at`, or as of now."""
         cache = call.resource.objects
         cache.require(namespace=wanted.namespace)
-        at = self._mirror.revision
-        found = list(cache.select(wanted)) if not limit else _first(cache.select(wanted), limit + 1)
+        at = at or self._mirror.revision
+        chosen = cache.select(wanted, start)
+        found = list(chosen) if not limit else _first(chosen, limit + 1)
         if not limit or len(found) <= limit:
             return Listing(found, at)
         found.pop()
-        last = found[-1].key
-        remaining = len(cache.keys(wanted.namespace, after=last)) if wanted.everything else None
-        return Listing(found, at, continuing.encode(_prefix(call, wanted), continuing.after(last), at), remaining)
+        following = continuing.after(found[-1].key)
+        remaining = len(cache.keys(wanted.namespace, following)) if wanted.everything else None
+        return Listing(found, at, continuing.encode(_prefix(call, wanted), following, at), remaining)
 
     async def _from_etcd(self, call: Call, wanted: Predicate, walk: _Walk) -> Listing:
         """A list at an older revision, page by page until there are enough matches."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from tricenter.apimachinery import selectors
 from tricenter.apiserver import errors
 from tricenter.apiserver.cache import selectable
+from tricenter.apiserver.cache.index import Term
 from tricenter.apiserver.cache.predicate import Predicate
 from tricenter.apiserver.resources import Resource
 
@@ -27,7 +28,19 @@ def predicate(resource: Resource, namespace: str, query: Mapping[str, str], name
         node=fields.exact("spec.nodeName"),
         labels=None if labels.empty else labels,
         fields=None if fields.empty else fields,
+        term=_term(labels, fields),
     )
+
+
+def _term(labels: selectors.LabelSelector, fields: selectors.FieldSelector) -> Term | None:
+    """The condition that an index helps with most: a field that must have one value, else such a label."""
+    for wanted in fields.requirements:
+        if wanted.equal and wanted.value:
+            return Term(wanted.field, wanted.value, label=False)
+    for requirement in labels.requirements:
+        if requirement.operator == "in" and len(requirement.values) == 1:
+            return Term(requirement.key, next(iter(requirement.values)), label=True)
+    return None
 
 
 def _check(resource: Resource, labels: selectors.LabelSelector, fields: selectors.FieldSelector) -> None:
