@@ -6,6 +6,11 @@ from dataclasses import dataclass
 
 from tricenter.apiserver.admission.chain import Admission
 from tricenter.apiserver.admission.plugins import plugins
+from tricenter.apiserver.aggregation.apiservices import ApiServices
+from tricenter.apiserver.aggregation.availability import Availability
+from tricenter.apiserver.aggregation.proxy import Aggregator
+from tricenter.apiserver.aggregation.registration import Registration
+from tricenter.apiserver.aggregation.transport import Transport
 from tricenter.apiserver.audit import policy
 from tricenter.apiserver.audit.log import AuditLog
 from tricenter.apiserver.audit.trail import Auditor
@@ -66,6 +71,8 @@ class Parts:
     writes: Writes
     auditor: Auditor | None
     services: Backends
+    registration: Registration
+    availability: Availability
 
 
 def assemble(config: Config) -> Parts:
@@ -112,6 +119,10 @@ def assemble(config: Config) -> Parts:
     )
     address = f"{config.advertise_address}:{config.port}"
     issuer = Issuer(config.service_account_issuer, address, keys)
+    elsewhere = ApiServices(resources)
+    mirror.on_reload(elsewhere.reset)
+    transport = Transport(config, services)
+    availability = Availability(store, resources, elsewhere, transport, mirror)
     discovery = Discovery(
         resources=resources,
         extensions=extensions,
@@ -119,6 +130,8 @@ def assemble(config: Config) -> Parts:
         instruments=instruments,
         issuer=issuer,
         address=address,
+        services=elsewhere,
+        availability=availability,
     )
     auditor = _auditor(config.audit, instruments)
     limits = Limits(resources, config, FlowMetrics(instruments.registry))
@@ -133,6 +146,7 @@ def assemble(config: Config) -> Parts:
         instruments=instruments,
         auditor=auditor,
         limits=limits,
+        aggregator=Aggregator(elsewhere, transport),
     )
     return Parts(
         config=config,
@@ -149,6 +163,8 @@ def assemble(config: Config) -> Parts:
         writes=writes,
         auditor=auditor,
         services=services,
+        registration=Registration(config, store, resources, mirror),
+        availability=availability,
     )
 
 

@@ -12,6 +12,7 @@ import random
 import ssl
 from collections.abc import Iterator
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -90,10 +91,22 @@ def authority(host: str, port: int) -> str:
 
 
 @lru_cache(maxsize=_CONTEXTS)
-def context(bundle: str, *, insecure: bool = False) -> ssl.SSLContext:
+def context(
+    bundle: str, *, insecure: bool = False, cert: Path | None = None, key: Path | None = None, stamp: int = 0
+) -> ssl.SSLContext:
     """TLS towards a backend whose certificate the PEM in `bundle` (base64) signed; without one, the system's
-    authorities. Raises BackendError.
+    authorities. Presents `cert`, which is read again when `stamp` is another one. Raises BackendError.
     """
+    made = _trusting(bundle, insecure=insecure)
+    if cert is not None and key is not None:
+        try:
+            made.load_cert_chain(cert, key)
+        except (OSError, ssl.SSLError) as error:
+            raise BackendError(f"the certificate {cert} (of {stamp}) cannot be used: {error}") from error
+    return made
+
+
+def _trusting(bundle: str, *, insecure: bool) -> ssl.SSLContext:
     made = ssl.create_default_context()
     # As Go's verifier: whatever is given is an anchor, and old certificates lack what RFC 5280 demands.
     made.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN

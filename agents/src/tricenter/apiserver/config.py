@@ -81,6 +81,18 @@ class Config:
     kubelet_key: Path | None = None
     """Key of `kubelet_cert`."""
 
+    proxy_client_cert: Path | None = None
+    """Client certificate towards extension servers of aggregated APIs (front proxy)."""
+
+    proxy_client_key: Path | None = None
+    """Key of `proxy_client_cert`."""
+
+    requestheader_ca: Path | None = None
+    """CA of front-proxy certificates; extension servers are told to take the user's name from whoever has one."""
+
+    requestheader_allowed_names: tuple[str, ...] = ("front-proxy-client",)
+    """Common names of the front-proxy certificates that count."""
+
     encryption: Path | None = None
     """EncryptionConfiguration (apiserver.config.k8s.io/v1, providers aesgcm and identity) of what is encrypted at
     rest; without it nothing is."""

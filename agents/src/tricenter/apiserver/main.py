@@ -39,6 +39,8 @@ async def run(config: Config, *, stop: asyncio.Event) -> None:
                 parts.mirror.run(),
                 parts.extensions.run(),
                 parts.definitions.run(),
+                parts.registration.run(),
+                parts.availability.run(),
                 others.run(),
                 _prefer_first(parts),
                 _begin(parts),

@@ -15,6 +15,7 @@ from typing import Any
 from aiohttp import web
 
 from tricenter.apiserver import errors, negotiation, requestinfo
+from tricenter.apiserver.aggregation.proxy import Aggregator
 from tricenter.apiserver.audit.trail import Auditor
 from tricenter.apiserver.auth.authenticate import Authenticator, impersonated
 from tricenter.apiserver.auth.authorize import Authorizer, denied, of_info
@@ -44,7 +45,7 @@ _UNTRANSFORMED = ("log", "exec", "attach", "portforward", "proxy")
 class Server:
     """Handles every request."""
 
-    def __init__(  # the parts that a request meets
+    def __init__(  # noqa: PLR0913 - the parts that a request meets
         self,
         *,
         authenticator: Authenticator,
@@ -55,6 +56,7 @@ class Server:
         endpoints: Mapping[str, Endpoint],
         instruments: Instruments,
         limits: Limits,
+        aggregator: Aggregator,
         auditor: Auditor | None = None,
     ) -> None:
         self._authenticator = authenticator
@@ -65,6 +67,7 @@ class Server:
         self._endpoints = endpoints
         self._instruments = instruments
         self._limits = limits
+        self._aggregator = aggregator
         self._auditor = auditor
 
     async def handle(self, http: web.BaseRequest) -> web.StreamResponse:
@@ -126,6 +129,9 @@ class Server:
     async def _permitted(self, http: Request, info: RequestInfo, user: User) -> web.StreamResponse:
         if not info.path.startswith(_OPEN_TO_ALL):
             self._require(http, of_info(user, info))
+        elsewhere = self._aggregator.find(info.path)
+        if elsewhere is not None:
+            return await self._aggregator.serve(http, user, elsewhere)
         if info.is_resource:
             return await self._resource(http, info, user)
         endpoint = self._endpoint(info.path)

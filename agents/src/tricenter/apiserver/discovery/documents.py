@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from tricenter.apimachinery import names
 from tricenter.apimachinery.kinds import Kind
+from tricenter.apiserver.aggregation.apiservices import ApiService, ApiServices
 from tricenter.apiserver.resources import Resources
 
 Document = dict[str, Any]
@@ -14,8 +16,11 @@ Document = dict[str, Any]
 class Documents:
     """Builds the documents from the served resources."""
 
-    def __init__(self, resources: Resources) -> None:
+    def __init__(self, resources: Resources, services: ApiServices, listed: Mapping[str, list[Document]]) -> None:
         self._resources = resources
+        self._services = services
+        self._listed = listed
+        """What extension servers list, by the name of their APIService."""
 
     def _versions(self) -> dict[str, list[str]]:
         """Versions by group, in the order in which they are served."""
@@ -26,6 +31,10 @@ class Documents:
                 versions.append(resource.kind.version)
         for group in {kind.group for kind in self._resources.custom()}:
             found[group].sort(key=names.version_priority)
+        for group, version in self._services.remote():
+            versions = found.setdefault(group, [])
+            if version not in versions:
+                versions.append(version)
         return found
 
     def _kinds(self, group: str, version: str) -> list[Kind]:
@@ -76,8 +85,31 @@ class Documents:
         return {"kind": "APIGroupDiscoveryList", "apiVersion": api, "metadata": {}, "items": items}
 
     def _aggregated_version(self, group: str, version: str) -> Document:
+        service = self._services.remote().get((group, version))
+        if service is not None:
+            freshness = "Current" if service.available else "Stale"
+            listed = _of_list(service, self._listed.get(service.name, []))
+            return {"version": version, "resources": listed, "freshness": freshness}
         resources = [_aggregated_resource(kind) for kind in self._kinds(group, version)]
         return {"version": version, "resources": resources, "freshness": "Current"}
+
+
+def _of_list(service: ApiService, listed: list[Document]) -> list[Document]:
+    """What an APIResourceList has, as aggregated discovery shows it (discovery/aggregated ConvertAPIResources)."""
+    found: dict[str, Document] = {}
+    for item in sorted(listed, key=lambda item: str(item.get("name", ""))):
+        name, _, sub = str(item.get("name", "")).partition("/")
+        group, version = item.get("group") or service.group, item.get("version") or service.version
+        kind = {"group": group, "version": version, "kind": item.get("kind", "")}
+        verbs = item.get("verbs") or []
+        if sub and name in found:
+            below = found[name].setdefault("subresources", [])
+            below.append({"subresource": sub, "responseKind": kind, "verbs": verbs})
+        elif not sub:
+            body = {"resource": name, "responseKind": kind, "singularResource": item.get("singularName", "")}
+            body |= {"scope": "Namespaced" if item.get("namespaced") else "Cluster", "verbs": verbs}
+            found[name] = body | {key: item[key] for key in ("shortNames", "categories") if item.get(key)}
+    return list(found.values())
 
 
 def _resource(kind: Kind) -> Document:

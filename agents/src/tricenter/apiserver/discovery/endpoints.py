@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from aiohttp import web
 
 from tricenter.apiserver import errors
+from tricenter.apiserver.aggregation.apiservices import ApiServices
+from tricenter.apiserver.aggregation.availability import Availability
 from tricenter.apiserver.auth.user import User
 from tricenter.apiserver.discovery.documents import Documents
 from tricenter.apiserver.discovery.issuer import Issuer
@@ -46,12 +48,14 @@ class Discovery:
         instruments: Instruments,
         issuer: Issuer,
         address: str,
+        services: ApiServices,
+        availability: Availability,
     ) -> None:
-        self._documents = Documents(resources)
+        self._documents = Documents(resources, services, availability.resources)
         self._health = health
         self._instruments = instruments
         self._address = address
-        self._openapi = OpenApi(resources)
+        self._openapi = OpenApi(resources, services, availability.openapi)
         self._extensions = extensions
         self._issuer = issuer
 

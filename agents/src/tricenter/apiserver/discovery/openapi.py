@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 
@@ -14,6 +14,7 @@ from aiohttp import web
 from tricenter.apimachinery import openapi
 from tricenter.apimachinery.kinds import Kind
 from tricenter.apiserver import errors
+from tricenter.apiserver.aggregation.apiservices import ApiServices
 from tricenter.apiserver.auth.user import User
 from tricenter.apiserver.negotiation import JSON
 from tricenter.apiserver.protobuf import openapi as protobuf
@@ -41,8 +42,11 @@ class Document:
 class OpenApi:
     """Serves the documents; each is made once for what is served, in a thread, for that takes a while."""
 
-    def __init__(self, resources: Resources) -> None:
+    def __init__(self, resources: Resources, services: ApiServices, elsewhere: Mapping[str, str]) -> None:
         self._resources = resources
+        self._services = services
+        self._elsewhere = elsewhere
+        """Where the documents of extension servers are, by the name of their APIService."""
         self._lock = asyncio.Lock()
         self._generation = -1
         self._made: dict[str, Document] = {}
@@ -64,6 +68,9 @@ class OpenApi:
         for group, version in dict.fromkeys((kind.group, kind.version) for kind in custom):
             document = await self._v3(group, version, custom)
             entries[f"apis/{group}/{version}"] = openapi.v3_entry(group, version, document.body)
+        for service in self._services.remote().values():
+            if service.name in self._elsewhere:
+                entries[service.path.strip("/")] = {"serverRelativeURL": self._elsewhere[service.name]}
         return answers.json({**index, "paths": entries})
 
     async def _v3(self, group: str, version: str, custom: list[Kind]) -> Document:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import ssl
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import aiohttp
@@ -79,14 +80,19 @@ def _unreachable(hop: Hop, error: Exception) -> errors.Unavailable:
     return errors.Unavailable(f"error trying to reach service: {why or 'i/o timeout'}")
 
 
+def dropped(headers: Mapping[str, str]) -> set[str]:
+    """Headers that are about one connection only (RFC 9110, 7.6.1), in small letters."""
+    return _HOP_BY_HOP | {name.strip().lower() for name in headers.get("Connection", "").split(",")}
+
+
 def _request_headers(http: web.BaseRequest, hop: Hop) -> CIMultiDict[str]:
-    dropped = _HOP_BY_HOP | _OURS | {name.strip().lower() for name in http.headers.get("Connection", "").split(",")}
+    left = dropped(http.headers) | _OURS
     if http.headers.get("Content-Encoding"):
-        dropped |= {"content-encoding", "content-length"}  # aiohttp has decoded the body
+        left |= {"content-encoding", "content-length"}  # aiohttp has decoded the body
     headers = CIMultiDict(
         (name, value)
         for name, value in http.headers.items()
-        if name.lower() not in dropped and not name.lower().startswith("impersonate-")
+        if name.lower() not in left and not name.lower().startswith("impersonate-")
     )
     headers["X-Forwarded-Uri"] = hop.prefix + hop.path
     headers["X-Forwarded-For"] = tunnel.forwarded_for(http)
@@ -95,17 +101,17 @@ def _request_headers(http: web.BaseRequest, hop: Hop) -> CIMultiDict[str]:
 
 async def _answer(http: web.BaseRequest, hop: Hop, got: aiohttp.ClientResponse) -> web.StreamResponse:
     own = (hop.location.authority, http.host)
-    dropped = _HOP_BY_HOP | {name.strip().lower() for name in got.headers.get("Connection", "").split(",")}
-    headers = CIMultiDict((name, value) for name, value in got.headers.items() if name.lower() not in dropped)
+    left = dropped(got.headers)
+    headers = CIMultiDict((name, value) for name, value in got.headers.items() if name.lower() not in left)
     if "Location" in headers:
         headers["Location"] = rewriting.url(headers["Location"], hop.prefix, own)
-        return await _pass_on(http, got, headers)
+        return await pass_on(http, got, headers)
     if got.content_type != "text/html" or http.method == "HEAD":
-        return await _pass_on(http, got, headers)
+        return await pass_on(http, got, headers)
     start = await _read(got.content, _PAGE_LIMIT)
     page = _decoded(start, headers.get("Content-Encoding", "")) if got.content.at_eof() else None
     if page is None:
-        return await _pass_on(http, got, headers, start)
+        return await pass_on(http, got, headers, start)
     text = rewriting.page(page.decode("utf-8", "surrogateescape"), lambda url: rewriting.url(url, hop.prefix, own))
     for name in ("Content-Length", "Content-Encoding"):
         headers.pop(name, None)
@@ -136,9 +142,10 @@ def _decoded(body: bytes, encoding: str) -> bytes | None:
     return text if unpack.eof else None
 
 
-async def _pass_on(
+async def pass_on(
     http: web.BaseRequest, got: aiohttp.ClientResponse, headers: CIMultiDict[str], start: bytes = b""
 ) -> web.StreamResponse:
+    """Hand an answer on in pieces, as they come; `start` was read already."""
     response = web.StreamResponse(status=got.status, reason=got.reason, headers=headers)
     await response.prepare(http)
     if start:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Self
 
 from aiohttp import web
@@ -69,13 +69,18 @@ async def connect(  # the parts of a URL, and how to trust its server
     context: ssl.SSLContext | None,
     *,
     replaced: Mapping[str, str] | None = None,
+    added: Sequence[tuple[str, str]] = (),
+    name: str = "",
 ) -> Backend:
-    """Repeat the upgrade request to the backend for `target`, some headers replaced. Raises OSError, StatusError."""
-    name = host if context is not None else None
-    connecting = asyncio.open_connection(host, port, ssl=context, server_hostname=name, limit=_HEAD_LIMIT)
+    """Repeat the upgrade request to the backend for `target`, some headers replaced, some added.
+
+    `name` is that in the backend's certificate, where it is not the host's. Raises OSError, StatusError.
+    """
+    expected = (name or host) if context is not None else None
+    connecting = asyncio.open_connection(host, port, ssl=context, server_hostname=expected, limit=_HEAD_LIMIT)
     reader, writer = await asyncio.wait_for(connecting, _CONNECT_SECONDS)
     try:
-        writer.write(_request(http, host, port, target, replaced or {}))
+        writer.write(_request(http, f"{name or host}:{port}", target, replaced or {}, added))
         await writer.drain()
         return Backend(await _head(reader), reader, writer)
     except BaseException:
@@ -110,8 +115,11 @@ def forwarded_for(http: web.BaseRequest) -> str:
     return ", ".join(filter(None, (http.headers.get("X-Forwarded-For", ""), peer[0] if peer else "")))
 
 
-def _request(http: web.BaseRequest, host: str, port: int, target: str, replaced: Mapping[str, str]) -> bytes:
-    lines = [f"{http.method} {target} HTTP/1.1", f"Host: {host}:{port}", f"X-Forwarded-For: {forwarded_for(http)}"]
+def _request(
+    http: web.BaseRequest, host: str, target: str, replaced: Mapping[str, str], added: Sequence[tuple[str, str]]
+) -> bytes:
+    lines = [f"{http.method} {target} HTTP/1.1", f"Host: {host}", f"X-Forwarded-For: {forwarded_for(http)}"]
+    lines += [f"{name}: {value}" for name, value in added]
     lines += [f"{name}: {value}" for name, value in replaced.items() if value]
     known = {name.lower() for name in replaced}
     for name, value in http.headers.items():
@@ -119,7 +127,7 @@ def _request(http: web.BaseRequest, host: str, port: int, target: str, replaced:
         if low in known:
             continue
         # A browser's token may travel as a subprotocol; it is for us, not for the kubelet.
-        if low not in _DROPPED and not low.startswith(("impersonate-", "x-forwarded")):
+        if low not in _DROPPED and not low.startswith(("impersonate-", "x-forwarded", "x-remote-")):
             lines.append(f"{name}: {_without_token(value) if low == 'sec-websocket-protocol' else value}")
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
