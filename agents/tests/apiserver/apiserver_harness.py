@@ -157,6 +157,19 @@ def make_config(etcd: EtcdProcess, pki: Path, **changes: Any) -> Config:
     return Config(**{**settings, **changes})
 
 
+@contextlib.asynccontextmanager
+async def loops(made: Parts) -> AsyncIterator[None]:
+    """What runs beside a server's requests."""
+    running = {asyncio.create_task(work) for work in (made.mirror.run(), made.extensions.run(), made.definitions.run())}
+    await asyncio.wait_for(made.mirror.synced.wait(), START_SECONDS)
+    yield
+    for task in running:
+        task.cancel()
+    await asyncio.wait(running)
+    await made.services.close()
+    await made.etcd.close()
+
+
 class Running:
     """A server in this process, and a client of it."""
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import os
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from apiserver_harness import START_SECONDS, Authority, EtcdProcess, Running, client_session, free_port, make_config
+from apiserver_harness import (
+    Authority,
+    EtcdProcess,
+    Running,
+    client_session,
+    free_port,
+    loops,
+    make_config,
+)
 
 from tricenter.apiserver import assembly, main
 from tricenter.apiserver.assembly import Parts
@@ -58,19 +64,6 @@ async def parts(etcd: EtcdProcess, pki: Path) -> AsyncIterator[Parts]:
     made = assembly.assemble(make_config(etcd, pki))
     async with loops(made):
         yield made
-
-
-@contextlib.asynccontextmanager
-async def loops(made: Parts) -> AsyncIterator[None]:
-    """What runs beside a server's requests."""
-    running = {asyncio.create_task(work) for work in (made.mirror.run(), made.extensions.run(), made.definitions.run())}
-    await asyncio.wait_for(made.mirror.synced.wait(), START_SECONDS)
-    yield
-    for task in running:
-        task.cancel()
-    await asyncio.wait(running)
-    await made.services.close()
-    await made.etcd.close()
 
 
 @pytest.fixture

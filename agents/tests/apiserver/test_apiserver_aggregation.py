@@ -14,9 +14,8 @@ import aiohttp
 import orjson
 import pytest
 from aiohttp import web
-from apiserver_harness import Authority, EtcdProcess, Peer, Running, client_session, make_config
+from apiserver_harness import Authority, EtcdProcess, Peer, Running, client_session, loops, make_config
 
-from conftest import loops
 from tricenter.apiserver import assembly, main
 from tricenter.apiserver.aggregation import availability, registration
 from tricenter.apiserver.bootstrap import bootstrap
