@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import json
 from typing import Any
 
 import orjson
 import pytest
 from apiserver_harness import Running
 from crd_samples import CRDS, CRONTABS, GROUP, crontab, crontab_crd, defined, gone, until, version
+
+from tricenter.apiserver.resources import CRDS as CRD_RESOURCE
 
 pytestmark = pytest.mark.etcd
 
@@ -147,3 +150,64 @@ async def test_watches_see_custom_resources(server: Running, second: Running) ->
     await server.call("DELETE", f"{CRONTABS}/a")
     await asyncio.wait_for(task, 10)
     assert seen == [("ADDED", "a"), ("MODIFIED", "a"), ("DELETED", "a")]
+
+
+async def test_many_definitions_come_and_go_on_two_servers(server: Running, second: Running) -> None:
+    servers = (server, second)
+
+    async def live(number: int) -> None:
+        here, there = servers[number % 2], servers[(number + 1) % 2]
+        crd = crontab_crd(plural=f"tabs{number}", singular=f"tab{number}", kind=f"Tab{number}", shortNames=[])
+        path = f"/apis/{GROUP}/v1/namespaces/default/tabs{number}"
+        await defined(here, crd)
+        obj = {**crontab("a"), "kind": f"Tab{number}"}
+        code, made = await there.call("POST", path, obj)
+        assert code == 201, made
+        code, _ = await here.call("DELETE", f"{CRDS}/tabs{number}.{GROUP}")
+        assert code == 200
+        await gone(there, f"{CRDS}/tabs{number}.{GROUP}")
+        await gone(here, path)
+
+    await asyncio.gather(*(live(number) for number in range(8)))
+    for one in servers:
+        code, _ = await one.call("GET", f"/apis/{GROUP}")
+        assert code == 404
+        assert one.parts.resources.custom() == []
+    assert not (await server.parts.store.page(f"/registry/{GROUP}/")).items
+
+
+async def test_only_what_has_no_definition_any_more_is_swept(server: Running) -> None:
+    store = server.parts.store
+    await defined(server)
+    code, _ = await server.call("POST", CRONTABS, crontab("a"))
+    assert code == 201
+    prefix, key = f"/registry/{GROUP}/crontabs/", server.parts.resources[CRD_RESOURCE].key("", f"crontabs.{GROUP}")
+    await store.clear(prefix, unless=key)
+    assert len((await store.page(prefix)).items) == 1
+    await store.clear(prefix, unless="/registry/none")
+    assert not (await store.page(prefix)).items
+
+
+async def test_what_nests_too_deeply_is_refused_and_harms_nobody(server: Running) -> None:
+    schema: dict[str, Any] = {"type": "object"}
+    for _ in range(450):
+        schema = {"type": "object", "properties": {"a": schema}}
+    crd = crontab_crd(version())
+    crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"] = schema
+    code, body = await server.call("POST", CRDS, json.dumps(crd).encode(), Content_Type="application/json")
+    assert (code, body["reason"]) == (400, "BadRequest")
+    await defined(server)
+
+
+async def test_versions_that_a_webhook_would_convert_are_not_served(server: Running) -> None:
+    crd = crontab_crd(version(), version("v1beta1", storage=False))
+    client = {"url": "https://127.0.0.1:1/convert"}
+    crd["spec"]["conversion"] = {
+        "strategy": "Webhook",
+        "webhook": {"clientConfig": client, "conversionReviewVersions": ["v1"]},
+    }
+    await defined(server, crd)
+    code, _ = await server.call("GET", CRONTABS)
+    assert code == 200
+    code, _ = await server.call("GET", CRONTABS.replace("/v1/", "/v1beta1/"))
+    assert code == 404

@@ -93,12 +93,15 @@ class Server:
             response, status = answers.status(error), error.status()
         except (asyncio.CancelledError, ConnectionError):
             raise
-        except Exception:  # nothing about the inside leaves in a response
-            log.exception("%s %s failed", http.method, http.path)
-            failure = errors.Internal("Internal error occurred: the server's log says more")
-            if http.trail is not None:
-                http.trail.panic(failure.status())
-            return answers.status(failure)
+        except Exception as problem:  # nothing about the inside leaves in a response
+            if not _too_deep(problem):
+                log.exception("%s %s failed", http.method, http.path)
+                failure = errors.Internal("Internal error occurred: the server's log says more")
+                if http.trail is not None:
+                    http.trail.panic(failure.status())
+                return answers.status(failure)
+            refused = errors.BadRequest("the object is nested too deeply")
+            response, status = answers.status(refused), refused.status()
         if http.trail is not None:
             http.trail.complete(response, status)
         return response
@@ -200,3 +203,8 @@ class Server:
 def _cluster_scoped(info: RequestInfo) -> RequestInfo:
     """A Namespace is authorised in its own namespace but stored in none."""
     return replace(info, namespace="")
+
+
+def _too_deep(problem: Exception) -> bool:
+    """Whether an object has more levels than Python or orjson (254) can go down."""
+    return isinstance(problem, RecursionError) or (isinstance(problem, TypeError) and "Recursion limit" in str(problem))

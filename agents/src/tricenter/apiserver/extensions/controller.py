@@ -25,6 +25,7 @@ from tricenter.apiserver.storage.store import Lost, Store
 log = logging.getLogger(__name__)
 
 _AGAIN_SECONDS = 0.5
+_SWEEP_SECONDS = 5.0
 _PAGE = 500
 
 
@@ -36,6 +37,7 @@ class DefinitionController:
         self._crds = resources[CRDS].objects
         self._dirty: dict[str, None] = {}
         self._wake = asyncio.Event()
+        self._sweeping: set[asyncio.Future[None]] = set()
         self._crds.listeners.append(self._changed)
         mirror.on_reload(self._all)
 
@@ -80,8 +82,8 @@ class DefinitionController:
         except errors.StatusError as error:
             log.warning("the status of %s cannot be written: %s", entry.name, error)
             self._later(entry.name)
-        except (KeyError, TypeError, AttributeError):
-            log.exception("the definition %s cannot be read", entry.name)
+        except Exception:  # a definition that we cannot understand must not end the loop for all others
+            log.exception("the definition %s cannot be looked after", entry.name)
 
     def _later(self, name: str) -> None:
         pause = _AGAIN_SECONDS * random.uniform(0.5, 1.5)  # noqa: S311  # keeps servers from trying in step
@@ -107,11 +109,24 @@ class DefinitionController:
         rest = [item for item in crd["metadata"]["finalizers"] if item != CLEANUP]
         if not rest:
             await self._store.delete(entry.key, entry.revision)
+            asyncio.get_running_loop().call_later(_SWEEP_SECONDS, self._sweep, prefix, entry.key)
             return
         after = entry.load()
         after["metadata"]["finalizers"] = rest
         naming.set_condition(after, naming.TERMINATING, "False", "InstanceDeletionCompleted", "removed all instances")
         await self._write(entry, crd, after)
+
+    def _sweep(self, prefix: str, key: str) -> None:
+        task = asyncio.ensure_future(self._remove_rest(prefix, key))
+        self._sweeping.add(task)
+        task.add_done_callback(self._sweeping.discard)
+
+    async def _remove_rest(self, prefix: str, key: str) -> None:
+        """What a server created that had not yet seen the end of the definition; none may be there again."""
+        try:
+            await self._store.clear(prefix, unless=key)
+        except errors.StatusError as error:
+            log.warning("what is left below %s cannot be removed: %s", prefix, error)
 
     async def _clear(self, prefix: str) -> bool:
         """Delete all objects of a prefix, as a client would; whether some are left, waiting for their finalizers."""

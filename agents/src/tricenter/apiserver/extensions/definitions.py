@@ -48,9 +48,15 @@ def of(crd: Mapping[str, Any]) -> Definition | None:
         return None
     kinds = {version["name"]: (_kind(crd, version), version) for version in crd["spec"]["versions"]}
     storage = next(kind for kind, version in kinds.values() if version.get("storage"))
-    served = tuple(kind for kind, version in kinds.values() if version.get("served"))
+    served = tuple(kind for kind, version in kinds.values() if version.get("served") and _convertible(crd, version))
     basis = {"spec": crd["spec"], "names": crd["status"]["acceptedNames"], "uid": crd["metadata"].get("uid")}
     return Definition(crd["metadata"]["name"], served, storage, basis)
+
+
+def _convertible(crd: Mapping[str, Any], version: Mapping[str, Any]) -> bool:
+    """Without the webhook that a definition names for it, nothing is shown in another version than it is stored in."""
+    strategy = (crd["spec"].get("conversion") or {}).get("strategy", "None")
+    return strategy == "None" or bool(version.get("storage"))
 
 
 def _kind(crd: Mapping[str, Any], version: Mapping[str, Any]) -> Kind:

@@ -55,6 +55,10 @@ class Extensions:
                 log.warning("a custom resource cannot be read: %s", error)
                 await asyncio.sleep(_AGAIN_SECONDS)
                 continue
+            except Exception:  # a definition that we cannot serve must not take all others with it
+                log.exception("the definition %s cannot be served", name)
+                self._dirty.pop(name, None)
+                continue
             self._wake.clear()
             self._settled.set()
 

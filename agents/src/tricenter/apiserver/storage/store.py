@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -85,6 +86,13 @@ class Store:
         raw = key.encode()
         operation = rpc.RequestOp(request_delete_range=rpc.DeleteRangeRequest(key=raw))
         return await self._if_at(raw, revision, operation)
+
+    async def clear(self, prefix: str, *, unless: str) -> None:
+        """Remove all keys with the prefix, but nothing if the key `unless` is there."""
+        raw = prefix.encode()
+        everything = rpc.DeleteRangeRequest(key=raw, range_end=raw[:-1] + bytes([raw[-1] + 1]))
+        with contextlib.suppress(Lost):
+            await self._if_at(unless.encode(), 0, rpc.RequestOp(request_delete_range=everything))
 
     async def page(self, prefix: str, *, start: str = "", revision: int = 0, limit: int = 0) -> Page:
         """Values with the prefix in key order, from the key `start`, at a revision (0: now).
