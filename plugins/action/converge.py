@@ -108,6 +108,8 @@ class ActionModule(ActionBase):
             if not isinstance(content, str):
                 raise AnsibleActionFail(f"{entry['dest']}: content must be text; use a filter such as to_nice_yaml")
             return content.encode()
+        if self._task.check_mode and entry.get("src", "").startswith("/") and not pathlib.Path(entry["src"]).exists():
+            return b""  # the control host makes it in the run that is not a check
         folder, name = ("templates", entry["template"]) if "template" in entry else ("files", entry["src"])
         try:
             source = self._find_needle(folder, name)
