@@ -96,6 +96,7 @@ DAEMONSETS = Resource("apps", "v1", "daemonsets", "DaemonSet", True)
 DEPLOYMENTS = Resource("apps", "v1", "deployments", "Deployment", True)
 REPLICASETS = Resource("apps", "v1", "replicasets", "ReplicaSet", True)
 STATEFULSETS = Resource("apps", "v1", "statefulsets", "StatefulSet", True)
+HORIZONTALPODAUTOSCALERS = Resource("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler", True)
 CRONJOBS = Resource("batch", "v1", "cronjobs", "CronJob", True)
 JOBS = Resource("batch", "v1", "jobs", "Job", True)
 CERTIFICATESIGNINGREQUESTS = Resource(

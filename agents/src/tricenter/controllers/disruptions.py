@@ -12,12 +12,13 @@ from collections.abc import Iterable
 from typing import Any
 
 from tricenter.apimachinery import selectors, times
-from tricenter.client import Resource, errors
+from tricenter.client import errors
 from tricenter.client.events import NORMAL, WARNING
 from tricenter.client.informer import key_of
 from tricenter.client.resources import DEPLOYMENTS, PODDISRUPTIONBUDGETS, PODS, REPLICASETS, STATEFULSETS
 from tricenter.controllers import conditions, ownership, podstate, rollout
 from tricenter.controllers.context import Context, Controller
+from tricenter.controllers.scales import NoScale, Scales
 
 Object = dict[str, Any]
 
@@ -31,10 +32,6 @@ _UNMANAGED = (
 )
 
 _log = logging.getLogger(__name__)
-
-
-class UnknownScale(Exception):  # noqa: N818 - upstream's condition, not a fault of ours
-    """Nobody says how many pods there should be."""
 
 
 def needs_scale(budget: Object) -> bool:
@@ -113,7 +110,7 @@ class Disruptions(Controller):
         self._budgets = self.informer(PODDISRUPTIONBUDGETS)
         self._pods = self.informer(PODS)
         self._scaled = {res.kind: self.informer(res) for res in (REPLICASETS, DEPLOYMENTS, STATEFULSETS)}
-        self._others: dict[tuple[str, str], Resource] = {}
+        self._scales = Scales(context.api)
         for informer in (self._budgets, self._pods):
             informer.add_index(_NAMESPACE, lambda obj: (obj["metadata"]["namespace"],))
         self.enqueue_on(self._budgets)
@@ -130,7 +127,7 @@ class Disruptions(Controller):
             self.context.recorder.event(budget, NORMAL, "NoPods", "No matching pods found")
         try:
             expected = await self._expected(budget, pods)
-        except (UnknownScale, errors.ApiError) as error:
+        except (NoScale, errors.ApiError) as error:
             text = f"Failed to calculate the number of expected pods: {error}"
             self.context.recorder.event(budget, WARNING, "CalculateExpectedPodCountFailed", text)
             await self._write(budget, failed(budget, str(error)))
@@ -150,7 +147,7 @@ class Disruptions(Controller):
     # --- how many pods there should be ---
 
     async def _expected(self, budget: Object, pods: list[Object]) -> int:
-        """The pods there are, or the sizes of the workloads they belong to. Raises UnknownScale."""
+        """The pods there are, or the sizes of the workloads they belong to. Raises NoScale."""
         if not needs_scale(budget):
             return len(pods)
         owners = {owner["uid"]: owner for pod in pods if (owner := ownership.controller_of(pod)) is not None}
@@ -168,28 +165,15 @@ class Disruptions(Controller):
         """The workload that an owner stands for (a Deployment for its ReplicaSet) and its size."""
         informer = self._scaled.get(owner["kind"]) if owner["apiVersion"].startswith("apps/") else None
         if informer is None:
-            return owner["uid"], await self._scale(owner, namespace)
+            scale = await self._scales.get(owner, namespace)
+            return owner["uid"], int((scale.get("spec") or {}).get("replicas") or 0)
         obj = informer.store.get(f"{namespace}/{owner['name']}")
         if obj is None or obj["metadata"]["uid"] != owner["uid"]:
-            raise UnknownScale(f'found no controllers for pod "{owner["name"]}"')
+            raise NoScale(f'found no controllers for pod "{owner["name"]}"')
         above = ownership.controller_of(obj)
         if owner["kind"] == "ReplicaSet" and above is not None and above["kind"] == "Deployment":
             return await self._size(above, namespace)
         return owner["uid"], int(obj["spec"].get("replicas", 1))
-
-    async def _scale(self, owner: Object, namespace: str) -> int:
-        """The size of any other workload, by its scale subresource."""
-        group = owner["apiVersion"].rpartition("/")[0]
-        if (group, owner["kind"]) not in self._others:
-            self._others = {(item.group, item.kind): item for item in (await self.api.discover()).resources}
-        resource = self._others.get((group, owner["kind"]))
-        if resource is None:
-            raise UnknownScale(f"{owner['apiVersion']} {owner['kind']} is not served")
-        try:
-            scale = await self.api.wire.request("GET", resource.path(namespace, owner["name"], "scale"))
-        except errors.NotFound:
-            raise UnknownScale(f"{resource} does not implement the scale subresource") from None
-        return int((scale.get("spec") or {}).get("replicas") or 0)
 
     def _of_pod(self, pod: Object) -> Iterable[str]:
         """Budgets that a pod belongs to."""

@@ -9,6 +9,7 @@ from tricenter.client import Client
 from tricenter.client.events import Recorder
 from tricenter.client.leader import LeaderElection
 from tricenter.controllers.admissionpolicies import AdmissionPolicyStatus
+from tricenter.controllers.autoscalers import Autoscalers
 from tricenter.controllers.certificates import CertificateApproval, CertificateCleaner, CertificateSigning
 from tricenter.controllers.clusterroles import ClusterRoleAggregation
 from tricenter.controllers.config import Config
@@ -44,6 +45,7 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     StatefulSets,
     Jobs,
     CronJobs,
+    Autoscalers,
     EndpointSlices,
     GarbageCollector,
     PodGC,

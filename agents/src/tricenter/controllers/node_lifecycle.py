@@ -123,7 +123,11 @@ class NodeLifecycle(Controller):
             return wait
         metadata = pod["metadata"]
         self.context.recorder.event(pod, NORMAL, "TaintManagerEviction", f"Marking for deletion Pod {key}")
+        why = "Taint manager: deleting due to NoExecute taint"
+        ended = {"conditions": podstate.disrupted(pod, "DeletionByTaintManager", why)}
+        patch = {"metadata": {"uid": metadata["uid"]}, "status": ended}
         try:
+            await self.api.patch(PODS, metadata["name"], patch, metadata["namespace"], subresource="status")
             await self.api.delete(PODS, metadata["name"], metadata["namespace"], uid=metadata["uid"])
         except errors.NotFound:
             return None

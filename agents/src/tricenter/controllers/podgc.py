@@ -85,9 +85,11 @@ class PodGC(Controller):
         """The pod ends as Failed first, so that whoever waits for its end learns of it."""
         metadata = pod["metadata"]
         if not podstate.finished(pod):
+            why = "PodGC: node no longer exists"
+            ended = podstate.disrupted(pod, "DeletionByPodGC", why)
             patch = {
                 "metadata": {"uid": metadata["uid"]},
-                "status": {"phase": "Failed", "reason": "NodeLost", "message": "PodGC: node no longer exists"},
+                "status": {"phase": "Failed", "reason": "NodeLost", "message": why, "conditions": ended},
             }
             try:
                 await self.api.patch(PODS, metadata["name"], patch, metadata["namespace"], subresource="status")

@@ -6,6 +6,7 @@ import datetime as dt
 from typing import Any
 
 from tricenter.apimachinery import times
+from tricenter.controllers import conditions
 
 Object = dict[str, Any]
 
@@ -14,8 +15,13 @@ DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 
 def condition(obj: Object, kind: str) -> Object | None:
     """The condition of type `kind`."""
-    conditions = (obj.get("status") or {}).get("conditions") or ()
-    return next((item for item in conditions if item["type"] == kind), None)
+    return conditions.get((obj.get("status") or {}).get("conditions") or [], kind)
+
+
+def disrupted(pod: Object, reason: str, message: str) -> list[Object]:
+    """The conditions of a pod that ends for no fault of its own (KEP-3329): Jobs may not count that as a failure."""
+    known = (pod.get("status") or {}).get("conditions") or []
+    return conditions.updated(known, "DisruptionTarget", "True", reason, message)
 
 
 def phase(pod: Object) -> str:

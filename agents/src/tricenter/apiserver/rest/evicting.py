@@ -17,6 +17,12 @@ from tricenter.apiserver.storage.store import Store
 Object = dict[str, Any]
 
 _RETRY_SECONDS = 10
+_EVICTED = {
+    "type": "DisruptionTarget",
+    "status": "True",
+    "reason": "EvictionByEvictionAPI",
+    "message": "Eviction API: evicting",
+}
 
 
 class Eviction:
@@ -39,7 +45,21 @@ class Eviction:
         pod = entry.load()
         if not _goes_anyway(pod):
             await self._take_from_budget(call, pod)
+            if not call.dry_run:
+                await self._mark(entry.key)
         await self._deleting.remove(replace(call, info=_of_pod(call.info)), wanted, admit=False)
+
+    async def _mark(self, key: str) -> None:
+        """Say in the pod's status why it ends (KEP-3329)."""
+
+        async def step(pod: Object) -> Object:
+            pod = copies.deep(pod)
+            known = pod.setdefault("status", {}).get("conditions") or []
+            pod["status"]["conditions"] = [item for item in known if item["type"] != _EVICTED["type"]]
+            pod["status"]["conditions"].append(_EVICTED | {"lastTransitionTime": times.now_rfc3339()})
+            return pod
+
+        await self._store.update(key, None, step)
 
     async def _take_from_budget(self, call: Call, pod: Object) -> None:
         budgets = self._matching(pod)
