@@ -2,7 +2,7 @@
 
 Trust files hold intermediate authorities only, so that a certificate of one of the site's authorities is worthless at
 another: verification has to accept a trust anchor that is not self-signed (VERIFY_X509_PARTIAL_CHAIN). Everything
-speaks TLS 1.2 or later and, but for etcd, HTTP/1.1.
+speaks TLS 1.2 or later and HTTP/1.1.
 
 A context notices by modification time that a file was replaced and loads it again, so a renewed certificate needs no
 restart: a server checks at every handshake, a client calls `Context.refresh` before it opens a connection. A new trust
@@ -13,13 +13,10 @@ from __future__ import annotations
 
 import logging
 import ssl
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 _log = logging.getLogger(__name__)
-
-_HTTP = ("http/1.1",)
 
 
 class Context(ssl.SSLContext):
@@ -58,10 +55,10 @@ class Context(ssl.SSLContext):
         return tuple((stat.st_mtime_ns, stat.st_ino) for stat in stats)
 
 
-def client_context(ca: Path, cert: Path, key: Path, *, protocols: Sequence[str] = _HTTP) -> Context:
+def client_context(ca: Path, cert: Path, key: Path) -> Context:
     """Present `cert` and accept only servers that `ca` signed for the name we asked for."""
     context = Context(ssl.PROTOCOL_TLS_CLIENT)
-    _common(context, protocols)
+    _common(context)
     context.track(cert, key, ca)
     return context
 
@@ -80,7 +77,7 @@ def server_context(cert: Path, key: Path, client_ca: Path, *, require_client: bo
     return context
 
 
-def _common(context: ssl.SSLContext, protocols: Sequence[str] = _HTTP) -> None:
+def _common(context: ssl.SSLContext) -> None:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    context.set_alpn_protocols(list(protocols))
+    context.set_alpn_protocols(["http/1.1"])

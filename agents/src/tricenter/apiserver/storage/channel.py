@@ -3,110 +3,107 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import AsyncGenerator, AsyncIterator
 
+import grpc
+import grpc.aio
 from grpc import StatusCode
 
 from tricenter.apiserver.config import EtcdConfig
-from tricenter.apiserver.storage.http2 import Connection, RpcError
-from tricenter.runtime import tls
 
-_CONNECT_SECONDS = 3.0
-"""How long one attempt to connect may take: a handshake on a busy machine needs its time."""
+_OPTIONS = (
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_send_message_length", -1),
+    ("grpc.keepalive_time_ms", 5000),
+    ("grpc.keepalive_timeout_ms", 2500),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_pings_without_data", 0),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    # Also how long one attempt to connect may take: a handshake on a busy machine needs its time.
+    ("grpc.min_reconnect_backoff_ms", 3000),
+    ("grpc.max_reconnect_backoff_ms", 2000),
+    ("grpc.use_local_subchannel_pool", 1),
+)
+_NOT_SENT = ("failed to connect", "connection refused", "connections to all backends failing", "name resolution")
+"""What the library says of a call that never left this machine."""
+
+_READY, _FAILED = grpc.ChannelConnectivity.READY, grpc.ChannelConnectivity.TRANSIENT_FAILURE
 
 
-def context(config: EtcdConfig) -> ssl.SSLContext | None:
+def _bytes(message: bytes) -> bytes:
+    """Messages are encoded and decoded by the caller."""
+    return message
+
+
+class RpcError(Exception):
+    """A call that failed; `sent` is unset when the server cannot have begun it."""
+
+    def __init__(self, code: StatusCode, details: str) -> None:
+        super().__init__(f"{code.name}: {details}")
+        self.code = code
+        self.details = details
+        self.sent = not any(text in details.lower() for text in _NOT_SENT)
+
+
+def credentials(config: EtcdConfig) -> grpc.ChannelCredentials | None:
     """How connections are secured; None for plain ones."""
     if config.ca is None:
         return None
-    if config.cert is None or config.key is None:
-        made = ssl.create_default_context(cafile=config.ca)
-        made.set_alpn_protocols(["h2"])
-        return made
-    return tls.client_context(config.ca, config.cert, config.key, protocols=("h2",))
+    key = config.key.read_bytes() if config.key else None
+    cert = config.cert.read_bytes() if config.cert else None
+    return grpc.ssl_channel_credentials(config.ca.read_bytes(), key, cert)
 
 
 class Channel:
     """Calls to one endpoint, all on one connection."""
 
-    def __init__(self, endpoint: str, secured: ssl.SSLContext | None) -> None:
+    def __init__(self, endpoint: str, secured: grpc.ChannelCredentials | None) -> None:
         self.endpoint = endpoint
-        host, _, port = endpoint.rpartition(":")
-        self._address = (host.strip("[]"), int(port))
-        self._tls = secured
-        self._connection: Connection | None = None
-        self._connecting: asyncio.Task[None] | None = None
+        if secured is None:
+            self._channel = grpc.aio.insecure_channel(endpoint, options=_OPTIONS)
+        else:
+            self._channel = grpc.aio.secure_channel(endpoint, secured, options=_OPTIONS)
+        self._unary: dict[str, grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]] = {}
 
     async def ready(self, seconds: float) -> bool:
-        """Whether calls can be made; a connection that is being made is waited for."""
-        if self._usable() is not None:
+        """Whether calls can be made; a connection that is being made is waited for, a refused one is not."""
+        if self._channel.get_state() is _READY:  # nearly always, and a bound on the time would cost as much as a call
             return True
-        if self._connecting is None or self._connecting.done():
-            self._connecting = asyncio.create_task(self._connect())
-        await asyncio.wait({self._connecting}, timeout=seconds)
-        return self._usable() is not None
-
-    def _usable(self) -> Connection | None:
-        connection = self._connection
-        return connection if connection is not None and connection.usable else None
-
-    async def _connect(self) -> None:
-        if isinstance(self._tls, tls.Context):
-            self._tls.refresh()
-        scheme = "http" if self._tls is None else "https"
-        host, port = self._address
         try:
-            async with asyncio.timeout(_CONNECT_SECONDS):
-                _, self._connection = await asyncio.get_running_loop().create_connection(
-                    lambda: Connection(self.endpoint, scheme, self._lost), host, port, ssl=self._tls
-                )
-        except (OSError, TimeoutError):
-            # Whoever waits finds that there is no connection and turns to another member.
-            self._connection = None
-
-    def _lost(self, connection: Connection) -> None:
-        if self._connection is connection:
-            self._connection = None
-
-    def _require(self) -> Connection:
-        connection = self._usable()
-        if connection is None:
-            raise RpcError(StatusCode.UNAVAILABLE, "failed to connect", sent=False)
-        return connection
+            async with asyncio.timeout(seconds):
+                while (state := self._channel.get_state(try_to_connect=True)) not in (_READY, _FAILED):
+                    await self._channel.wait_for_state_change(state)
+        except TimeoutError:
+            return False
+        return state is _READY
 
     async def unary(self, path: str, request: bytes, seconds: float) -> bytes:
         """One message there and one back. Raises RpcError."""
-        return await self._require().unary(path, request, seconds)
+        call = self._unary.get(path)
+        if call is None:
+            call = self._unary[path] = self._channel.unary_unary(path, _bytes, _bytes)
+        try:
+            return await call(request, timeout=seconds)
+        except grpc.aio.AioRpcError as error:
+            raise _translated(error) from error
 
     async def stream(
         self, path: str, requests: AsyncIterator[bytes], *metadata: tuple[str, str]
     ) -> AsyncGenerator[bytes, None]:
         """Messages both ways until one side ends. Raises RpcError."""
-        await self.ready(_CONNECT_SECONDS)
-        connection = self._require()
-        stream = connection.open(path, *metadata)
-
-        async def send() -> None:
-            async for request in requests:
-                connection.send(stream, request, last=False)
-
-        sending = asyncio.create_task(send())
+        call = self._channel.stream_stream(path, _bytes, _bytes)(requests, metadata=metadata)
         try:
-            while not stream.ended or stream.messages:
-                while stream.messages:
-                    yield stream.messages.popleft()
-                await stream.changed()
-            if stream.error is not None:
-                raise stream.error
+            async for message in call:
+                yield message
+        except grpc.aio.AioRpcError as error:
+            raise _translated(error) from error
         finally:
-            sending.cancel()
-            connection.cancel(stream)
+            call.cancel()
 
     async def close(self) -> None:
         """End the connection."""
-        if self._connecting is not None:
-            self._connecting.cancel()
-            await asyncio.wait({self._connecting})
-        if self._connection is not None:
-            self._connection.close()
+        await self._channel.close(None)
+
+
+def _translated(error: grpc.aio.AioRpcError) -> RpcError:
+    return RpcError(error.code(), error.details() or "no reason given")

@@ -1,7 +1,7 @@
 """A connection to etcd over its gRPC API: the preferred member first, the others when it does not answer.
 
-Only the message types come from `aetcd`; the connections are ours (`http2`). A request that may have been executed is
-never sent twice: after a connection was lost in the middle of a write the caller is told.
+Only the message types come from `aetcd`; the channels are ours because of TLS and of several endpoints. A request that
+may have been executed is never sent twice: after a connection was lost in the middle of a write the caller is told.
 """
 
 from __future__ import annotations
@@ -17,8 +17,7 @@ from grpc import StatusCode
 
 from tricenter.apiserver import errors
 from tricenter.apiserver.config import EtcdConfig
-from tricenter.apiserver.storage.channel import Channel, context
-from tricenter.apiserver.storage.http2 import RpcError
+from tricenter.apiserver.storage.channel import Channel, RpcError, credentials
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +59,7 @@ class Etcd:
     """Requests to whichever member answers, and the watch stream."""
 
     def __init__(self, config: EtcdConfig) -> None:
-        secured = context(config)
+        secured = credentials(config)
         self.timeout = config.timeout
         self._members = [Channel(_endpoint(text), secured) for text in config.endpoints]
         self._current = 0
