@@ -24,7 +24,7 @@ from tricenter.apiserver.backends import Backends
 from tricenter.apiserver.cache.freshness import Freshness
 from tricenter.apiserver.cache.mirror import Mirror
 from tricenter.apiserver.config import AuditConfig, Config
-from tricenter.apiserver.discovery.endpoints import Discovery
+from tricenter.apiserver.discovery.endpoints import VERSION, Discovery
 from tricenter.apiserver.discovery.issuer import Issuer
 from tricenter.apiserver.extensions.controller import DefinitionController
 from tricenter.apiserver.extensions.serving import Extensions
@@ -86,6 +86,8 @@ def assemble(config: Config) -> Parts:
     extensions = Extensions(resources, mirror, fresh, history=config.history_events)
     health = Health(fresh, mirror)
     instruments = Instruments()
+    instruments.watch_resources(resources, VERSION)
+    etcd.observe = instruments.etcd
 
     signer = Signer(config.service_account_key, config.service_account_issuer)
     keys = [signer.public, *map(load_public, config.service_account_keys)]

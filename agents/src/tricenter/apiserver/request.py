@@ -32,13 +32,13 @@ class Request(web.BaseRequest):
         self.trail: Trail | None = None
         self.seat: Seat | None = None
         """Of a watch: it is given back when the watch has begun."""
-        self.begun = False
-        """Whether the head of an answer has been written."""
+        self.status = 0
+        """Of the answer, once its head has been written."""
 
     async def _prepare_hook(self, response: web.StreamResponse) -> None:
         """Called by aiohttp before the head of any answer is written."""
         response.headers.update(self.answered)
-        self.begun = True
+        self.status = response.status
         if self.seat is not None:
             self.seat.release()
         if self.trail is not None:

@@ -73,15 +73,20 @@ class Server:
     async def handle(self, http: web.BaseRequest) -> web.StreamResponse:
         """The handler that aiohttp calls."""
         assert isinstance(http, Request)  # noqa: S101  # what our request factory makes
-        began = time.perf_counter()
+        began, code = time.perf_counter(), 0
         info = requestinfo.parse(http.method, http.path, http.query)
+        self._instruments.arrived(info)
         try:
             response = await self._answered(http, info)
+            code = response.status
         except (asyncio.CancelledError, ConnectionError):
+            code = http.status
             if http.trail is not None:
                 http.trail.complete()
             raise
-        self._instruments.count(info, response.status, time.perf_counter() - began)
+        finally:
+            seconds = time.perf_counter() - began
+            self._instruments.left(info, dry_run="dryRun" in http.query, code=code, seconds=seconds)
         return response
 
     async def _answered(self, http: Request, info: RequestInfo) -> web.StreamResponse:
@@ -114,8 +119,10 @@ class Server:
         except TimeoutError as error:
             if not limit.expired():
                 raise
-            if http.begun:
+            if http.status:
                 # The head is on its way, so that a Status would be read as a part of the answer.
+                if http.transport is not None:
+                    http.transport.abort()
                 raise ConnectionAbortedError("the client did not read the answer in time") from error
             text = "Timeout: request did not complete within requested timeout - context deadline exceeded"
             raise errors.Timeout(text) from error
@@ -149,9 +156,11 @@ class Server:
         try:
             user = self._authenticator.user(http)
         except errors.Unauthorized as error:
+            self._instruments.authenticated(success=False)
             if self._auditor is not None:
                 self._auditor.refused(http, info, error.status())
             raise
+        self._instruments.authenticated(success=True)
         trail = self._auditor.begin(http, info, user) if self._auditor is not None else None
         wanted = impersonated(http)
         if wanted is None:

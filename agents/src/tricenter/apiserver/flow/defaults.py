@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from tricenter.apimachinery import times
+
 Object = dict[str, Any]
 
 GROUP = "flowcontrol.apiserver.k8s.io"
@@ -110,7 +112,10 @@ def _schema(name: str, level: str, precedence: int, distinguisher: str, rule: Ob
     }
     if distinguisher:
         spec["distinguisherMethod"] = {"type": distinguisher}
-    return _object("FlowSchema", name, spec)
+    obj = _object("FlowSchema", name, spec)
+    message = f'This FlowSchema references the PriorityLevelConfiguration object named "{level}" and it exists'
+    found = {"type": "Dangling", "status": "False", "reason": "Found", "message": message}
+    return {**obj, "status": {"conditions": [{**found, "lastTransitionTime": times.now_rfc3339()}]}}
 
 
 def _rule(subjects: tuple[str, ...], rules: Object) -> Object:

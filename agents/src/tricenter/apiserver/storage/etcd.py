@@ -10,7 +10,7 @@ import contextlib
 import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from typing import Any
+from typing import Any, Protocol
 
 from aetcd import rpc
 from grpc import StatusCode
@@ -55,6 +55,12 @@ def _endpoint(text: str) -> str:
     return text.removeprefix("https://").removeprefix("http://").rstrip("/")
 
 
+class Observe(Protocol):
+    """Told of every request when it is over."""
+
+    def __call__(self, operation: str, seconds: float, *, failed: bool) -> None: ...
+
+
 class Etcd:
     """Requests to whichever member answers, and the watch stream."""
 
@@ -65,6 +71,7 @@ class Etcd:
         self._current = 0
         self.seen = 0
         """The newest revision that an answer has told of."""
+        self.observe: Observe | None = None
 
     async def close(self) -> None:
         """Close all connections."""
@@ -116,6 +123,16 @@ class Etcd:
             raise errors.Unavailable(f"etcd watch: {error.details}") from error
 
     async def _call(self, path: str, request: Any, response: Any, *, again: Callable[[RpcError], bool]) -> Any:
+        began, failed = time.monotonic(), True
+        try:
+            answer = await self._try(path, request, response, again=again)
+            failed = False
+            return answer
+        finally:
+            if self.observe is not None:
+                self.observe(path.rpartition("/")[2].lower(), time.monotonic() - began, failed=failed)
+
+    async def _try(self, path: str, request: Any, response: Any, *, again: Callable[[RpcError], bool]) -> Any:
         """The answer of the first member that gives one; all attempts together take no longer than the timeout."""
         ends = time.monotonic() + self.timeout
         why, unknown = "no member answers", False
