@@ -63,8 +63,9 @@ class Program:
         self._tree = ast.parse(expression.serialize())
         self.returns: str = expression.return_type().name().lower()
         """The type of the value: `bool`, `string`, ... or `dyn` where it is not known before."""
+        self._variables = variables
         # An expression that stays below the limit for anything a request can bring needs no measuring.
-        self._harmless = cost.bound(self._tree, dict.fromkeys(variables, cost.HUGE)) <= cost.LIMIT
+        self._harmless_to = cost.HUGE if self._bound(cost.HUGE) <= cost.LIMIT else 0.0
 
     def fields_of(self, variable: str) -> set[str]:
         """The fields of a variable that the expression names: for `variables.a && variables.b` these are a and b."""
@@ -78,14 +79,28 @@ class Program:
         """Whether the expression mentions a variable."""
         return ast.Ident(variable) in ast.walk(self._tree)
 
+    def _bound(self, size: float) -> float:
+        """The most that an evaluation can cost when no value is larger."""
+        return cost.bound(self._tree, dict.fromkeys(self._variables, size))
+
+    def _check_cost(self, sizes: Mapping[str, float]) -> None:
+        """Raise CostExceeded; the largest size that was found harmless is remembered, for most values are small."""
+        largest = max(sizes.values(), default=0.0)
+        if largest <= self._harmless_to:
+            return
+        if self._bound(largest) <= cost.LIMIT:
+            self._harmless_to = largest
+        elif cost.bound(self._tree, sizes) > cost.LIMIT:
+            raise errors.CostExceeded
+
     def evaluate(self, given: Mapping[str, Any] | Bindings) -> Any:
         """The value for these bindings, of None, bool, int, float, str, bytes, list, dict, datetime and timedelta.
 
         Raises EvaluationError; CostExceeded before anything is done for what would take too long.
         """
         bindings = given if isinstance(given, Bindings) else Bindings(given)
-        if not self._harmless and cost.bound(self._tree, bindings.sizes()) > cost.LIMIT:
-            raise errors.CostExceeded
+        if self._harmless_to < cost.HUGE:
+            self._check_cost(bindings.sizes())
         token = _asking(bindings.ask)
         try:
             value = self._expression.eval(bindings.activation(self._environment))

@@ -19,7 +19,7 @@ RULES = "x-kubernetes-validations"
 _SELF, _OLD = "self", "oldSelf"
 _HAS_OLD = "hasOldSelf__"
 _SECONDS = 0.5
-"""What all rules of an object may take together; upstream counts costs, which come to about as much."""
+"""Processor time that all rules of an object may take together; upstream counts costs, which come to about as much."""
 _MESSAGE_MAX = 5 * 1024
 _RESOURCE = ("apiVersion", "kind", "metadata")
 
@@ -33,16 +33,10 @@ class Rule:
     message: cel.Program | None
     path: str
     """Where below its node the rule reports, `.spec.size`; empty for the node itself."""
-
-    @property
-    def transition(self) -> bool:
-        """Whether it compares with the old value."""
-        return self.program.uses(_OLD)
-
-    @property
-    def optional(self) -> bool:
-        """Whether it is evaluated although there is no old value."""
-        return bool(self.source.get("optionalOldSelf"))
+    transition: bool
+    """Whether it compares with the old value."""
+    optional: bool
+    """Whether it is evaluated although there is no old value."""
 
 
 @dataclass(slots=True)
@@ -83,7 +77,14 @@ def rule(source: Mapping[str, Any], schema: Schema, *, root: bool) -> Rule:
     _check_fields(program, schema, root=root)
     found = fieldpaths.resolve(schema, str(source.get("fieldPath") or ""))
     path = "" if isinstance(found, str) else found.path
-    return Rule(source, program, message(source, schema) if source.get("messageExpression") else None, path)
+    return Rule(
+        source=source,
+        program=program,
+        message=message(source, schema) if source.get("messageExpression") else None,
+        path=path,
+        transition=program.uses(_OLD),
+        optional=bool(source.get("optionalOldSelf")),
+    )
 
 
 def message(source: Mapping[str, Any], schema: Schema) -> cel.Program:
@@ -133,7 +134,7 @@ def problems(node: Node | None, new: Any, old: Any = None) -> list[FieldError]:
     if node is None:
         return []
     found: list[FieldError] = []
-    deadline = time.monotonic() + _SECONDS
+    deadline = time.thread_time() + _SECONDS
     try:
         found.extend(_walk(node, new, old, "", deadline, same=old is not None and old == new))
     except _OutOfBudget:
@@ -146,7 +147,7 @@ def _walk(node: Node, new: Any, old: Any, path: str, deadline: float, *, same: b
     """`same`: this value or one around it is what it was, and only rules about the change are looked at."""
     if new is None:
         return
-    if time.monotonic() > deadline:
+    if time.thread_time() > deadline:
         raise _OutOfBudget
     yield from _evaluate(node, new, old, path, same=same)
     if isinstance(new, dict):
