@@ -284,6 +284,31 @@ async def test_scale_and_eviction_are_seen_as_what_they_are(server: Running, hoo
     assert (request["object"]["kind"], request["object"]["spec"]["replicas"]) == ("Scale", 5)
 
 
+async def test_connections_are_admitted_too(server: Running, hooks: WebhookServer) -> None:
+    hooks.decisions["/exec"] = lambda _: {"allowed": False, "status": {"message": "hands off", "code": 403}}
+    rules = [{"operations": ["CONNECT"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods/exec"]}]
+    await configure(server, "validating", hooks.hook("/exec", rules=rules))
+    path = "/api/v1/namespaces/default/pods/web/exec?command=ls&command=-l&container=c&stdin=true&tty=false"
+    code, status = await server.call("POST", path)
+    assert (code, status["message"]) == (403, 'admission webhook "exec.example.com" denied the request: hands off')
+    request = hooks.asked[0][1]
+    assert (request["operation"], request["subResource"], request["name"]) == ("CONNECT", "exec", "web")
+    assert request["kind"] == {"group": "", "version": "v1", "kind": "PodExecOptions"}
+    expected = {"kind": "PodExecOptions", "apiVersion": "v1", "stdin": True, "container": "c", "command": ["ls", "-l"]}
+    assert request["object"] == expected
+
+
+async def test_calls_are_counted_and_warnings_reach_refused_clients(server: Running, hooks: WebhookServer) -> None:
+    hooks.decisions["/no"] = lambda _: {"allowed": False, "warnings": ["careful"]}
+    await configure(server, "validating", hooks.hook("/no"))
+    async with server.session.post(server.base + _MAPS, json={"metadata": {"name": "one"}}) as answer:
+        assert (answer.status, answer.headers["Warning"]) == (400, '299 - "careful"')
+    async with server.session.get(server.base + "/metrics") as answer:
+        page = await answer.text()
+    labels = '{code="400",name="no.example.com",operation="CREATE",rejected="true",type="validating"}'
+    assert f"apiserver_admission_webhook_request_total{labels} 1.0" in page
+
+
 @pytest.mark.parametrize(
     ("changes", "field", "message"),
     [

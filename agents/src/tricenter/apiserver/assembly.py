@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tricenter.apiserver.admission import connecting
 from tricenter.apiserver.admission.chain import Admission
 from tricenter.apiserver.admission.plugins import plugins
 from tricenter.apiserver.aggregation.apiservices import ApiServices
@@ -97,7 +98,9 @@ def assemble(config: Config) -> Parts:
     mirror.on_reload(authorizer.reset)
 
     services = Backends(resources)
-    admission = Admission(plugins(resources, fresh, authorizer, store, services))
+    admission = Admission(
+        plugins(resources, fresh, authorizer, store, services=services, registry=instruments.registry)
+    )
     allocation = Allocation(store, resources, config.service_cidr, config.nodeport_range)
     reads = Reads(store, mirror, fresh)
     watching = Watching(config, mirror, fresh)
@@ -114,8 +117,7 @@ def assemble(config: Config) -> Parts:
         {
             **subresources.special(),
             **reviews.special(),
-            **kubelets.special(),
-            **proxying.special(),
+            **connecting.admitted({**kubelets.special(), **proxying.special()}, writes.changes),
             **Metrics(resources, kubelets).special(),
         },
     )

@@ -27,6 +27,8 @@ class Request(web.BaseRequest):
         """Headers of the answer, also of one that is streamed."""
         self.annotations: dict[str, str] = {}
         """Of the audit events."""
+        self.warnings: list[str] = []
+        """Of the answer, also of one that is an error (RFC 7234 warn-code 299)."""
         self.received: bytes | None = None
         """The body, once it has been read."""
         self.trail: Trail | None = None

@@ -95,7 +95,7 @@ class Server:
         try:
             response = await self._in_time(http, info)
         except errors.StatusError as error:
-            response, status = answers.status(error), error.status()
+            response, status = answers.status(error, http.warnings), error.status()
         except (asyncio.CancelledError, ConnectionError):
             raise
         except Exception as problem:  # nothing about the inside leaves in a response
@@ -199,7 +199,15 @@ class Server:
             form = negotiation.accept(http.headers.get("Accept"))
         if not resource.kind.namespaced and info.namespace:
             info = _cluster_scoped(info)
-        call = Call(http=http, info=info, user=user, resource=resource, form=form, annotations=http.annotations)
+        call = Call(
+            http=http,
+            info=info,
+            user=user,
+            resource=resource,
+            form=form,
+            annotations=http.annotations,
+            warnings=http.warnings,
+        )
         if resource.kind.warning:
             call.warn(resource.kind.warning)
         handler = self._router.handler(call)

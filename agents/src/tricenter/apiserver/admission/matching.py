@@ -13,7 +13,7 @@ from typing import Any
 from tricenter.apimachinery import selectors
 from tricenter.apimachinery.selectors import LabelSelector
 from tricenter.apiserver import errors
-from tricenter.apiserver.admission.chain import CREATE, DELETE, UPDATE, Attributes
+from tricenter.apiserver.admission.chain import CONNECT, CREATE, DELETE, UPDATE, Attributes
 from tricenter.apiserver.cache.entry import Entry
 from tricenter.apiserver.cache.freshness import Freshness
 from tricenter.apiserver.cache.resource import ResourceCache
@@ -101,6 +101,8 @@ def object_matches(selector: LabelSelector, attributes: Attributes) -> bool:
     """Whether the object, as it was or as it would be, has the labels (predicates/object)."""
     if selector.empty:
         return True
+    if attributes.operation == CONNECT:
+        return False
     found = [attributes.old] if attributes.operation == DELETE else [attributes.obj, attributes.old]
     return any(selector.matches(obj["metadata"].get("labels") or {}) for obj in found if obj is not None)
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from prometheus_client import CollectorRegistry
+
 from tricenter.apiserver.admission.certificates import Certificates
 from tricenter.apiserver.admission.chain import Plugin
 from tricenter.apiserver.admission.ingresses import DefaultIngressClass
+from tricenter.apiserver.admission.instruments import AdmissionMetrics
 from tricenter.apiserver.admission.lifecycle import NamespaceLifecycle
 from tricenter.apiserver.admission.limitranger import LimitRanger
 from tricenter.apiserver.admission.matching import Matcher
@@ -26,10 +29,16 @@ from tricenter.apiserver.storage.store import Store
 
 
 def plugins(
-    resources: Resources, fresh: Freshness, authorizer: Authorizer, store: Store, services: Backends
+    resources: Resources,
+    fresh: Freshness,
+    authorizer: Authorizer,
+    store: Store,
+    *,
+    services: Backends,
+    registry: CollectorRegistry,
 ) -> list[Plugin]:
     """All plugins. ResourceQuota stays the last one: it charges for what nobody refuses any more."""
-    matcher, caller = Matcher(resources, fresh), Caller(services)
+    matcher, caller, metrics = Matcher(resources, fresh), Caller(services), AdmissionMetrics(registry)
     return [
         NamespaceLifecycle(resources, fresh),
         LimitRanger(resources),
@@ -42,8 +51,8 @@ def plugins(
         DefaultTolerationSeconds(),
         DefaultStorageClass(resources),
         DefaultIngressClass(resources),
-        MutatingWebhooks(resources, matcher, authorizer, caller),
-        ValidatingPolicies(resources, fresh, matcher, authorizer),
-        ValidatingWebhooks(resources, matcher, authorizer, caller),
+        MutatingWebhooks(resources, matcher, authorizer, caller, metrics),
+        ValidatingPolicies(resources, fresh, matcher, authorizer, metrics),
+        ValidatingWebhooks(resources, matcher, authorizer, caller, metrics),
         ResourceQuota(resources, store),
     ]

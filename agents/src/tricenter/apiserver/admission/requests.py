@@ -7,7 +7,7 @@ from typing import Any
 
 from tricenter.apimachinery import copies
 from tricenter.apimachinery.records import Kind
-from tricenter.apiserver.admission.chain import CREATE, DELETE, UPDATE, Attributes
+from tricenter.apiserver.admission.chain import CONNECT, CREATE, DELETE, UPDATE, Attributes
 from tricenter.apiserver.registry import conversion
 from tricenter.apiserver.resources import Resource
 from tricenter.apiserver.rest import scaling
@@ -34,6 +34,9 @@ class View:
 
 def view(attributes: Attributes, resource: Resource) -> View:
     """The request with its objects in the version of a resource."""
+    if attributes.operation == CONNECT:
+        options = {key: value for key, value in attributes.obj.items() if key != "metadata"}
+        return View(attributes, resource, options, None)
     obj = None if attributes.operation == DELETE else _shown(attributes, attributes.obj, resource)
     old = None if attributes.old is None else _shown(attributes, attributes.old, resource)
     return View(attributes, resource, obj, old)

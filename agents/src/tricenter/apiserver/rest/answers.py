@@ -46,9 +46,9 @@ def json(obj: Any, *, code: int = 200, media: str = JSON, warnings: Sequence[str
     return raw(orjson.dumps(obj), code=code, media=media, warnings=warnings)
 
 
-def status(error: errors.StatusError) -> web.Response:
+def status(error: errors.StatusError, warnings: Sequence[str] = ()) -> web.Response:
     """An error as an answer."""
-    response = json(error.status(), code=error.code)
+    response = json(error.status(), code=error.code, warnings=warnings)
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)
     return response

@@ -10,6 +10,7 @@ import orjson
 from tricenter.apiserver import errors
 from tricenter.apiserver.admission import matching, requests
 from tricenter.apiserver.admission.chain import Attributes
+from tricenter.apiserver.admission.instruments import AdmissionMetrics
 from tricenter.apiserver.admission.matching import Matcher
 from tricenter.apiserver.admission.policies import evaluation
 from tricenter.apiserver.admission.policies.definitions import Binding, Definitions, Policy
@@ -40,11 +41,19 @@ class _Findings:
 class ValidatingPolicies:
     """Evaluates every policy that is bound and matches."""
 
-    def __init__(self, resources: Resources, fresh: Freshness, matcher: Matcher, authorizer: Authorizer) -> None:
+    def __init__(  # what policies may ask for
+        self,
+        resources: Resources,
+        fresh: Freshness,
+        matcher: Matcher,
+        authorizer: Authorizer,
+        instruments: AdmissionMetrics,
+    ) -> None:
         self._definitions = Definitions(resources)
         self._parameters = Parameters(resources, fresh)
         self._matcher = matcher
         self._authorizer = authorizer
+        self._instruments = instruments
 
     async def mutate(self, attributes: Attributes) -> None:
         """Nothing."""
@@ -84,6 +93,8 @@ class ValidatingPolicies:
         namespace = await self._namespace(attributes)
         for item in params:
             outcome = evaluation.evaluate(policy, seen, self._authorizer, params=item, namespaceObject=namespace)
+            for action in binding.actions * len(outcome.denials):
+                self._instruments.checked(policy.name, binding.name, action)
             _weigh(policy, binding, outcome, attributes, findings)
 
     async def _namespace(self, attributes: Attributes) -> Object | None:

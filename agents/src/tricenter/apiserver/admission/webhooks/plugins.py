@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 import uuid
 from typing import Any
 
@@ -12,7 +13,8 @@ import orjson
 from tricenter.apimachinery import cel, copies, defaults, patches
 from tricenter.apiserver import errors
 from tricenter.apiserver.admission import expressions, matching, requests
-from tricenter.apiserver.admission.chain import Attributes
+from tricenter.apiserver.admission.chain import CONNECT, Attributes
+from tricenter.apiserver.admission.instruments import AdmissionMetrics
 from tricenter.apiserver.admission.matching import Matcher
 from tricenter.apiserver.admission.requests import View
 from tricenter.apiserver.admission.webhooks import reviews
@@ -35,11 +37,19 @@ class _Webhooks:
     mutating: bool
     plural: str
 
-    def __init__(self, resources: Resources, matcher: Matcher, authorizer: Authorizer, caller: Caller) -> None:
+    def __init__(  # what a call is made of
+        self,
+        resources: Resources,
+        matcher: Matcher,
+        authorizer: Authorizer,
+        caller: Caller,
+        instruments: AdmissionMetrics,
+    ) -> None:
         self._hooks = Hooks(resources[_GROUP, self.plural].objects)
         self._matcher = matcher
         self._authorizer = authorizer
         self._caller = caller
+        self._instruments = instruments
 
     def _all(self, attributes: Attributes) -> list[Hook]:
         return [] if matching.exempt(attributes) else self._hooks.all()
@@ -65,7 +75,14 @@ class _Webhooks:
         call = seen.attributes.call
         if call.dry_run and hook.has_side_effects:
             raise errors.BadRequest(f'admission webhook "{hook.name}" does not support dry run')
-        answer = await self._caller.ask(hook, seen, str(uuid.uuid4()), mutating=self.mutating)
+        began, code = time.perf_counter(), 503
+        try:
+            answer = await self._caller.ask(hook, seen, str(uuid.uuid4()), mutating=self.mutating)
+            code = 200 if answer.allowed else reviews.refusal(hook.name, answer.status).code
+        finally:
+            spent = time.perf_counter() - began
+            operation = seen.attributes.operation
+            self._instruments.called(hook.name, mutating=self.mutating, operation=operation, code=code, seconds=spent)
         for key, value in answer.annotations.items():
             call.annotate(f"{hook.name}/{key}", value)
         for text in answer.warnings:
@@ -129,7 +146,7 @@ def _patched(hook: Hook, seen: View, answer: Answer) -> bool:
     """Apply the patch of an answer; whether it changed anything. Raises Internal, CallFailed."""
     if not answer.patch:
         return False
-    if seen.obj is None:
+    if seen.obj is None or seen.attributes.operation == CONNECT:
         text = (
             f'admission webhook "{hook.name}" attempted to modify the object, which is not supported for this operation'
         )
