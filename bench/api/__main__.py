@@ -62,6 +62,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3.0, help="length of one repetition")
     parser.add_argument("--json", type=Path, default=Path("bench-api.json"), help="where the figures are written")
     options = parser.parse_args()
+    load = os.getloadavg()[0]
     report = Report()
     with tempfile.TemporaryDirectory(prefix="bench-api-") as folder:
         running = Servers(Path(folder), options.workers, etcd_binary())
@@ -74,7 +75,7 @@ def main() -> None:
             running.stop()
             running.etcd.stop()
     report.save(options.json)
-    print(f"load at the end: {os.getloadavg()[0]:.1f}; figures in {options.json}")
+    print(f"load average before and after: {load:.1f}, {os.getloadavg()[0]:.1f}; figures in {options.json}")
 
 
 if __name__ == "__main__":
