@@ -50,7 +50,7 @@ class Autoscalers(Controller):
         status = {"currentReplicas": 0, "desiredReplicas": 0, **(scaler.get("status") or {})}
         status["observedGeneration"] = scaler["metadata"].get("generation", 0)
         await self._scale(key, scaler, status)
-        await self._write_status(scaler, status)
+        await self.put_status(HORIZONTALPODAUTOSCALERS, scaler, status)
         return PERIOD_SECONDS
 
     async def _scale(self, key: str, scaler: Object, status: Object) -> None:
@@ -160,14 +160,6 @@ class Autoscalers(Controller):
         replicas, now = autoscaling.for_utilization(question, percent, requests)
         what = f"{name} {'container ' if container else ''}resource utilization (percentage of request)"
         return Proposal(replicas, now, what)
-
-    async def _write_status(self, scaler: Object, made: Object) -> None:
-        if made == (scaler.get("status") or {}):
-            return
-        try:
-            await self.api.update_status(HORIZONTALPODAUTOSCALERS, scaler | {"status": made})
-        except errors.NotFound:
-            return
 
     def _tell(self, scaler: Object, kind: str, reason: str, message: str) -> None:
         self.context.recorder.event(scaler, kind, reason, message)

@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
-from tricenter.client import Client, Informer, Resource
+from tricenter.client import Client, Informer, Resource, errors
 from tricenter.client.events import Recorder
 from tricenter.client.informer import key_of
 from tricenter.client.queueing import WorkQueue, run_workers
@@ -88,6 +88,15 @@ class Controller:
     def informer(self, res: Resource) -> Informer:
         """The shared informer of `res`."""
         return self.context.informers.get(res)
+
+    async def put_status(self, res: Resource, obj: Object, status: Object) -> None:
+        """Write a status that is another one; it is no matter if the object has gone."""
+        if status == (obj.get("status") or {}):
+            return
+        try:
+            await self.api.update_status(res, obj | {"status": status})
+        except errors.NotFound:
+            return
 
     def enqueue_on(self, informer: Informer, keys: Callable[[Object], Iterable[str]] | None = None) -> None:
         """Queue what `keys` gives for each changed object, before and after; without `keys`, the object itself."""

@@ -122,7 +122,8 @@ class CronJobs(Controller):
             for job in surplus(cron_job, jobs):
                 await self._delete(cron_job, job)
             wait = await self._make(cron_job)
-        await self._write_status(cron_job, before)
+        made = {key: value for key, value in status.items() if value}
+        await self.put_status(CRONJOBS, cron_job | {"status": before}, made)
         return wait
 
     async def _look_at_jobs(self, cron_job: Object, jobs: list[Object]) -> None:
@@ -227,15 +228,6 @@ class CronJobs(Controller):
         active = cron_job["status"]["active"]
         cron_job["status"]["active"] = [item for item in active if item["uid"] != metadata["uid"]]
         self._tell(cron_job, NORMAL, "SuccessfulDelete", f"Deleted job {metadata['name']}")
-
-    async def _write_status(self, cron_job: Object, before: Object) -> None:
-        made = {key: value for key, value in cron_job["status"].items() if value}
-        if made == before:
-            return
-        try:
-            await self.api.update_status(CRONJOBS, cron_job | {"status": made})
-        except errors.NotFound:
-            return
 
     def _tell(self, cron_job: Object, kind: str, reason: str, message: str) -> None:
         self.context.recorder.event(cron_job, kind, reason, message)

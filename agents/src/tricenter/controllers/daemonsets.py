@@ -68,7 +68,7 @@ class DaemonSets(Controller):
             except errors.ClientError as error:
                 failure = error
         made, again = daemon.status(daemon_set, nodes, by_node, hashed, times.now())
-        await self._write_status(daemon_set, made)
+        await self.put_status(DAEMONSETS, daemon_set, made)
         if failure is not None:
             raise failure
         return min((seconds for seconds in (wait, again) if seconds is not None), default=None)
@@ -117,15 +117,9 @@ class DaemonSets(Controller):
 
     async def _count_collision(self, daemon_set: Object) -> None:
         status = daemon_set.get("status") or {}
-        await self._write_status(daemon_set, status | {"collisionCount": (status.get("collisionCount") or 0) + 1})
-
-    async def _write_status(self, daemon_set: Object, made: Object) -> None:
-        if made == (daemon_set.get("status") or {}):
-            return
-        try:
-            await self.api.update_status(DAEMONSETS, daemon_set | {"status": made})
-        except errors.NotFound:
-            return
+        await self.put_status(
+            DAEMONSETS, daemon_set, status | {"collisionCount": (status.get("collisionCount") or 0) + 1}
+        )
 
     def _node_changed(self, event: str, old: Object | None, new: Object) -> None:
         """Heartbeats do not matter; labels, taints, and that nodes come and go do."""

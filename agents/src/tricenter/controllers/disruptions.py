@@ -130,19 +130,11 @@ class Disruptions(Controller):
         except (NoScale, errors.ApiError) as error:
             text = f"Failed to calculate the number of expected pods: {error}"
             self.context.recorder.event(budget, WARNING, "CalculateExpectedPodCountFailed", text)
-            await self._write(budget, failed(budget, str(error)))
+            await self.put_status(PODDISRUPTIONBUDGETS, budget, failed(budget, str(error)))
             return None
         made, again = status(budget, pods, expected, times.now())
-        await self._write(budget, made)
+        await self.put_status(PODDISRUPTIONBUDGETS, budget, made)
         return again
-
-    async def _write(self, budget: Object, made: Object) -> None:
-        if made == (budget.get("status") or {}):
-            return
-        try:
-            await self.api.update_status(PODDISRUPTIONBUDGETS, budget | {"status": made})
-        except errors.NotFound:
-            return
 
     # --- how many pods there should be ---
 

@@ -129,9 +129,5 @@ class ReplicaSets(Controller):
         self, replica_set: Object, pods: list[Object], failure: errors.ClientError | None
     ) -> float | None:
         new, again = status(replica_set, pods, None if failure is None else str(failure), times.now())
-        if new != (replica_set.get("status") or {}):
-            try:
-                await self.api.update_status(REPLICASETS, replica_set | {"status": new})
-            except errors.NotFound:
-                return None
+        await self.put_status(REPLICASETS, replica_set, new)
         return again

@@ -16,7 +16,7 @@ from typing import Any
 from tricenter.apimachinery import amounts, quotas, times
 from tricenter.apimachinery.amounts import ZERO, Amounts
 from tricenter.apimachinery.quotas import Usage
-from tricenter.client import Informer, Resource, errors
+from tricenter.client import Informer, Resource
 from tricenter.client.informer import key_of
 from tricenter.client.queueing import run_workers
 from tricenter.client.resources import RESOURCEQUOTAS
@@ -88,10 +88,7 @@ class ResourceQuotas(Controller):
         settled = time.monotonic() - self._charged.get(key, 0.0)
         if frees(current, wanted) and settled < SETTLE_SECONDS:
             return SETTLE_SECONDS - settled
-        try:
-            await self.api.update_status(RESOURCEQUOTAS, quota | {"status": wanted})
-        except errors.NotFound:
-            return None
+        await self.put_status(RESOURCEQUOTAS, quota, wanted)
         return None
 
     def _note_charge(self, _event: str, old: Object | None, new: Object) -> None:

@@ -65,7 +65,7 @@ class StatefulSets(Controller):
             except errors.ClientError as error:
                 failure = error
         made, again = stateful.status(stateful_set, revisions, pods, times.now())
-        await self._write_status(stateful_set, made)
+        await self.put_status(STATEFULSETS, stateful_set, made)
         if failure is not None:
             raise failure
         return min((seconds for seconds in (wait, again) if seconds is not None), default=None)
@@ -152,15 +152,7 @@ class StatefulSets(Controller):
     async def _count_collision(self, stateful_set: Object) -> None:
         status = stateful_set.get("status") or {}
         counted = {"replicas": 0, **status, "collisionCount": (status.get("collisionCount") or 0) + 1}
-        await self._write_status(stateful_set, counted)
-
-    async def _write_status(self, stateful_set: Object, made: Object) -> None:
-        if made == (stateful_set.get("status") or {}):
-            return
-        try:
-            await self.api.update_status(STATEFULSETS, stateful_set | {"status": made})
-        except errors.NotFound:
-            return
+        await self.put_status(STATEFULSETS, stateful_set, counted)
 
 
 def _goes_with_pod(claim: Object) -> bool:
