@@ -95,35 +95,61 @@ def test_the_address_inside_is_the_address_outside(machine: Any, pods: Any, kube
     assert inside.strip() == pods[machine.name]["status"]["podIP"]
 
 
-def test_containers_of_a_pod_share_one_network_stack(kubectl: Any, pods: Any) -> None:
-    name = "shared"
-    container = {"image": "busybox:1", "command": ["sleep", "3600"]}
+@pytest.fixture(scope="module")
+def shared(kubectl: Any, pods: Any) -> Any:
+    """Runs a command in container a or b of one pod; its containers share processes and a volume."""
+    mounts = [{"name": "common", "mountPath": "/common"}]
+    container = {"image": "busybox:1", "volumeMounts": mounts}
     body = {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": name, "namespace": NAMESPACE},
+        "metadata": {"name": "shared", "namespace": NAMESPACE},
         "spec": {
             "terminationGracePeriodSeconds": 0,
-            "containers": [container | {"name": "a"}, container | {"name": "b"}],
+            "shareProcessNamespace": True,
+            "volumes": [{"name": "common", "emptyDir": {}}],
+            "containers": [
+                container | {"name": "a", "command": ["sleep", "3601"]},
+                container | {"name": "b", "command": ["sleep", "3602"]},
+            ],
         },
     }
     kubectl.apply(body)
-    kubectl("wait", "pod", name, f"--namespace={NAMESPACE}", "--for=condition=Ready", "--timeout=60s")
-    shown = [
-        kubectl(
-            "exec",
-            f"--namespace={NAMESPACE}",
-            name,
-            f"--container={c}",
-            "--",
-            "cat",
-            "/etc/hostname",
-            "/proc/net/fib_trie",
-        )
-        for c in ("a", "b")
-    ]
-    assert shown[0] == shown[1]
-    assert shown[0].splitlines()[0] == name
+    kubectl("wait", "pod", "shared", f"--namespace={NAMESPACE}", "--for=condition=Ready", "--timeout=60s")
+
+    def run(container: str, *command: str) -> str:
+        return str(kubectl("exec", f"--namespace={NAMESPACE}", "shared", f"--container={container}", "--", *command))
+
+    return run
+
+
+def test_containers_of_a_pod_share_one_network_stack(shared: Any) -> None:
+    addresses = [shared(container, "cat", "/proc/net/fib_trie") for container in "ab"]
+    assert addresses[0] == addresses[1]
+
+
+def test_containers_of_a_pod_carry_its_name(shared: Any) -> None:
+    assert [shared(container, "hostname") for container in "ab"] == ["shared\n", "shared\n"]
+
+
+@pytest.mark.parametrize("kind", ["net", "uts", "ipc", "pid"])
+def test_containers_of_a_pod_share_a_namespace(shared: Any, kind: str) -> None:
+    assert shared("a", "readlink", f"/proc/self/ns/{kind}") == shared("b", "readlink", f"/proc/self/ns/{kind}")
+
+
+def test_containers_of_a_pod_have_files_of_their_own(shared: Any) -> None:
+    assert shared("a", "readlink", "/proc/self/ns/mnt") != shared("b", "readlink", "/proc/self/ns/mnt")
+
+
+def test_containers_of_a_pod_see_each_others_processes_when_they_ask_for_it(shared: Any) -> None:
+    assert "sleep 3602" in shared("a", "ps")
+    assert "sleep 3601" in shared("b", "ps")
+
+
+def test_containers_of_a_pod_share_volumes_and_memory(shared: Any) -> None:
+    for folder in ("/common", "/dev/shm"):  # noqa: S108  # of the container
+        shared("a", "sh", "-c", f"echo from a > {folder}/file")
+        assert shared("b", "cat", f"{folder}/file") == "from a\n"
 
 
 def test_logs_come_back(kubectl: Any, pods: Any) -> None:
