@@ -272,3 +272,39 @@ async def test_impersonation_needs_leave_for_each_part(server: Running, pki: Pat
             code, _ = await ask(**{**whole, part: other})
             assert code == 403, part
         assert (await ask(Impersonate_Group="devs"))[0] == 400
+
+
+async def test_reviews_say_what_is_wrong_with_them(server: Running) -> None:
+    root = "/apis/authorization.k8s.io/v1"
+    pods = {"resourceAttributes": {"verb": "get", "resource": "pods"}}
+    code, status = await server.call("POST", f"{root}/subjectaccessreviews", {"spec": {"user": "a"}})
+    assert (code, status["details"]["causes"][0]["field"]) == (422, "spec.resourceAttributes")
+    code, status = await server.call("POST", f"{root}/subjectaccessreviews", {"spec": pods})
+    assert (code, status["details"]["causes"][0]["field"]) == (422, "spec.user")
+    code, _ = await server.call("POST", f"{root}/subjectaccessreviews", {"spec": {**pods, "groups": 5}})
+    assert code in (400, 422)
+    local = f"{root}/namespaces/default/localsubjectaccessreviews"
+    code, status = await server.call("POST", local, {"spec": {**pods, "user": "a"}})
+    assert (code, status["message"]) == (400, "spec.resourceAttributes.namespace must match namespace: default")
+    code, status = await server.call("POST", "/apis/authentication.k8s.io/v1/tokenreviews", {"spec": {}})
+    assert (code, status["message"]) == (400, "token is required for TokenReview in authentication")
+
+
+async def test_a_token_review_heeds_audiences(server: Running) -> None:
+    await account(server)
+    await server.call("POST", "/api/v1/namespaces/kube-system/secrets", secret())
+    await server.parts.fresh.wait()
+    _, issued = await token(server, None)
+    for text in (issued, f"{_ID}.{_SECRET}"):
+        own = server.parts.config.service_account_issuer
+        for audiences, good in (([], True), (["elsewhere"], False), (["elsewhere", own], True)):
+            body = {"spec": {"token": text, "audiences": audiences}}
+            _, review = await server.call("POST", "/apis/authentication.k8s.io/v1/tokenreviews", body)
+            assert review["status"].get("authenticated", False) is good, (text[:10], audiences)
+
+
+async def test_anonymous_can_be_impersonated_as_what_it_is(server: Running) -> None:
+    code, body = await server.call("POST", _REVIEWS, {}, Impersonate_User="system:anonymous")
+    assert code == 403, body
+    code, _ = await server.call("GET", "/version", Impersonate_User="system:anonymous")
+    assert code == 200, "the public information is for system:unauthenticated too"

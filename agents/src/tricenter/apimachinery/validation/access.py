@@ -1,6 +1,6 @@
 """Rules of RBAC, certificates, priorities, runtime classes and tokens."""
 
-from tricenter.apimachinery import fielderrors, names
+from tricenter.apimachinery import fielderrors, names, signing
 from tricenter.apimachinery.validation.rules import (
     IMMUTABLE,
     Errors,
@@ -110,6 +110,9 @@ def signing_request(obj: Object) -> Errors:
     """A CertificateSigningRequest."""
     spec = sub(obj, "spec")
     yield from required(spec, "request", "spec")
+    if spec.get("request") and signing.parse(spec["request"]) is None:
+        detail = "PEM block type must be CERTIFICATE REQUEST"
+        yield fielderrors.invalid("spec.request", spec["request"], detail)
     usages = spec.get("usages") or []
     if not usages:
         yield fielderrors.required("spec.usages")

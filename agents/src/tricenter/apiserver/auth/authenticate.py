@@ -47,7 +47,11 @@ class Authenticator:
     def of_any_token(self, token: str, audiences: Sequence[str] = ()) -> tuple[User, Claims]:
         """The user of a bootstrap token (which has no claims) or of a service account's. Raises TokenError."""
         user = self._bootstrap.user(token)
-        return (user, {}) if user is not None else self.of_token(token, audiences)
+        if user is None:
+            return self.of_token(token, audiences)
+        if audiences and self._verifier.audiences.isdisjoint(audiences):
+            raise TokenError("the token is for another audience")
+        return user, {}
 
     def of_token(self, token: str, audiences: Sequence[str] = ()) -> tuple[User, Claims]:
         """The user of a token and its claims. Raises TokenError."""
@@ -117,7 +121,9 @@ def impersonated(http: web.BaseRequest) -> User | None:
     if name.startswith(SERVICE_ACCOUNT_PREFIX) and not groups:
         namespace = name.removeprefix(SERVICE_ACCOUNT_PREFIX).partition(":")[0]
         groups = [SERVICE_ACCOUNTS, f"{SERVICE_ACCOUNTS}:{namespace}"]
-    if AUTHENTICATED not in groups and name != NOBODY.name:
-        groups = [*groups, AUTHENTICATED]
+    # Whoever is impersonated is somebody, or nobody, to the rules of access (filters/impersonation.go).
+    implied = NOBODY.groups[0] if name == NOBODY.name else AUTHENTICATED
+    if implied not in groups:
+        groups = [*groups, implied]
     uid = http.headers.get("Impersonate-Uid", "")
     return User(name, uid, tuple(groups), {key: tuple(values) for key, values in extra.items()})

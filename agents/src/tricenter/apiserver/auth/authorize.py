@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from tricenter.apiserver import errors
 from tricenter.apiserver.auth.node import NodeAuthorizer
 from tricenter.apiserver.auth.rbac import Index, Request
-from tricenter.apiserver.auth.user import MASTERS, SERVICE_ACCOUNT_PREFIX, User
+from tricenter.apiserver.auth.user import MASTERS, NOBODY, SERVICE_ACCOUNT_PREFIX, User
 from tricenter.apiserver.requestinfo import RequestInfo
 
 
@@ -65,7 +65,7 @@ def _impersonations(user: User, wanted: User) -> Iterator[Request]:
     else:
         yield replace(base, resource="users", name=wanted.name)
         for group in wanted.groups:
-            if group != "system:authenticated":
+            if group != "system:authenticated" and (wanted.name, group) != (NOBODY.name, NOBODY.groups[0]):
                 yield replace(base, resource="groups", name=group)
     if wanted.uid:
         yield replace(base, group="authentication.k8s.io", resource="uids", name=wanted.uid)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from aiohttp import web
 
-from tricenter.apimachinery import times
+from tricenter.apimachinery import fielderrors, schema, times
+from tricenter.apimachinery.fielderrors import REASON_REQUIRED, FieldError
 from tricenter.apiserver import errors
 from tricenter.apiserver.auth.authenticate import Authenticator
 from tricenter.apiserver.auth.authorize import Authorizer
@@ -14,6 +16,7 @@ from tricenter.apiserver.auth.rbac import Request, Rule
 from tricenter.apiserver.auth.tokens import TokenError
 from tricenter.apiserver.auth.user import MASTERS, User
 from tricenter.apiserver.config import Config
+from tricenter.apiserver.registry import fieldcheck
 from tricenter.apiserver.rest import answers, bodies
 from tricenter.apiserver.rest.call import Call
 from tricenter.apiserver.rest.router import Handler, Special
@@ -45,9 +48,10 @@ class Reviews:
     async def _body(self, call: Call) -> Object:
         raw = await bodies.read(call.http, self._config.max_body_bytes)
         obj = bodies.as_object(bodies.parse(raw, bodies.media_type(call.http)), call.resource)
-        obj.setdefault("spec", {})
-        if not isinstance(obj["spec"], dict):
-            raise errors.BadRequest("spec is not an object")
+        fieldcheck.check(call, obj)
+        # Only what has a wrong type is refused here; what is missing, each review knows better.
+        _refuse(call, [item for item in schema.validate(call.resource.kind, obj) if item.reason != REASON_REQUIRED])
+        obj["spec"] = obj.get("spec") or {}
         return obj
 
     def _answer(self, call: Call, obj: Object) -> web.StreamResponse:
@@ -56,17 +60,20 @@ class Reviews:
 
     async def self_access(self, call: Call) -> web.StreamResponse:
         """May I?"""
-        return self._decided(call, await self._body(call), call.user)
+        obj = await self._body(call)
+        _refuse(call, _attributes(obj["spec"]))
+        return self._decided(call, obj, call.user)
 
     async def access(self, call: Call) -> web.StreamResponse:
         """May they?"""
         obj = await self._body(call)
         spec = obj["spec"]
+        _refuse(call, [*_attributes(spec), *_subject(spec)])
         extra = {key: tuple(values) for key, values in (spec.get("extra") or {}).items()}
         user = User(spec.get("user", ""), spec.get("uid", ""), tuple(spec.get("groups") or ()), extra)
         namespace = call.info.namespace
         if namespace and (spec.get("resourceAttributes") or {}).get("namespace") != namespace:
-            raise errors.BadRequest("spec.resourceAttributes.namespace must match the namespace of the path")
+            raise errors.BadRequest(f"spec.resourceAttributes.namespace must match namespace: {namespace}")
         return self._decided(call, obj, user)
 
     def _decided(self, call: Call, obj: Object, user: User) -> web.StreamResponse:
@@ -105,6 +112,8 @@ class Reviews:
     async def token(self, call: Call) -> web.StreamResponse:
         """Whose token is this?"""
         obj = await self._body(call)
+        if not obj["spec"].get("token"):
+            raise errors.BadRequest("token is required for TokenReview in authentication")
         audiences = obj["spec"].get("audiences") or ()
         try:
             user, claims = self._authenticator.of_any_token(obj["spec"].get("token", ""), audiences)
@@ -118,11 +127,32 @@ class Reviews:
         return self._answer(call, obj)
 
 
-def _request(user: User, spec: Object) -> Request:
-    """What a review's spec asks about. Raises BadRequest."""
+def _attributes(spec: Object) -> Iterator[FieldError]:
+    """A review is about a resource or about a path (apis/authorization/validation)."""
     resource, other = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
-    if (resource is None) == (other is None):
-        raise errors.BadRequest("exactly one of nonResourceAttributes or resourceAttributes must be specified")
+    if resource is not None and other is not None:
+        text = "cannot be specified in combination with resourceAttributes"
+        yield fielderrors.invalid("spec.nonResourceAttributes", other, text)
+    if resource is None and other is None:
+        text = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
+        yield fielderrors.invalid("spec.resourceAttributes", None, text)
+
+
+def _subject(spec: Object) -> Iterator[FieldError]:
+    if not spec.get("user") and not spec.get("groups"):
+        yield fielderrors.invalid("spec.user", spec.get("user", ""), "at least one of user or group must be specified")
+
+
+def _refuse(call: Call, problems: Iterable[FieldError]) -> None:
+    found = list(problems)
+    if found:
+        kind = call.resource.kind
+        raise errors.invalid(errors.Target(group=kind.group, kind=kind.kind), found)
+
+
+def _request(user: User, spec: Object) -> Request:
+    """What a review's spec asks about."""
+    resource, other = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
     if resource is None:
         other = other or {}
         return Request(user=user, verb=other.get("verb", ""), path=other.get("path", ""))

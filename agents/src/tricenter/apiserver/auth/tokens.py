@@ -115,7 +115,8 @@ class Verifier:
     def __init__(self, keys: Sequence[PublicKey], issuer: str, audiences: Sequence[str]) -> None:
         self._keys = {key_id(key): key for key in keys}
         self._issuer = issuer
-        self._audiences = {issuer, *audiences}
+        self.audiences = frozenset((issuer, *audiences))
+        """Names by which tokens are meant for this server."""
 
     def verify(self, token: str, audiences: Sequence[str] = ()) -> Claims:
         """The claims of a valid token. Raises TokenError."""
@@ -129,7 +130,7 @@ class Verifier:
             raise TokenError("the token is from another issuer")
         self._check_signature(fields, f"{header}.{body}".encode(), signed)
         _check_times(claims)
-        accepted = set(audiences) or self._audiences
+        accepted = frozenset(audiences) or self.audiences
         given = claims.get("aud")
         if not accepted.intersection(given if isinstance(given, list) else [given]):
             raise TokenError("the token is for another audience")

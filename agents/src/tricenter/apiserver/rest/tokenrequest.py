@@ -32,8 +32,11 @@ class TokenRequests:
         if problem is not None:
             kind = errors.Target(group="authentication.k8s.io", kind="TokenRequest", name=call.info.name)
             raise errors.invalid(kind, [problem])
+        given = spec.get("audiences") or []
+        if not isinstance(given, list) or not all(isinstance(item, str) for item in given):
+            raise errors.BadRequest("spec.audiences is not a list of strings")
         self._restrict(call, spec.get("boundObjectRef") or {})
-        audiences = list(spec.get("audiences") or [self._signer.issuer])
+        audiences = given or [self._signer.issuer]
         bound = self._bound(call, account, spec.get("boundObjectRef"))
         token, expires = self._signer.issue(
             account, audiences=audiences, seconds=min(seconds, _LONGEST_ISSUED), bound=bound
