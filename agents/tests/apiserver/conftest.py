@@ -42,6 +42,8 @@ def etcd(etcd_binary: str, tmp_path: Path) -> Iterator[EtcdProcess]:
     process.start()
     yield process
     process.stop()
+    # Its files take more than 64 MB a test, and pytest keeps the folders of three runs.
+    shutil.rmtree(process.folder, ignore_errors=True)
 
 
 @pytest.fixture
