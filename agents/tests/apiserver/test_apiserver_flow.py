@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import ssl
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -321,3 +323,33 @@ def test_a_seat_comes_back_once() -> None:
     seat.release()
     seat.release()
     assert one.in_use == 1
+
+
+async def test_a_client_that_does_not_read_loses_its_connection_and_its_seats(small: Running, pki: Path) -> None:
+    context = ssl.create_default_context(cafile=str(pki / "ca.crt"))
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    context.load_cert_chain(pki / "alice.crt", pki / "alice.key")
+    plain = socket.socket()
+    plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    port = small.parts.config.port
+
+    def ask() -> ssl.SSLSocket:
+        plain.connect(("127.0.0.1", port))
+        sock = context.wrap_socket(plain, server_hostname="127.0.0.1")
+        sock.sendall(b"GET /api/v1/configmaps HTTP/1.1\r\nHost: x\r\n\r\n" * 4)
+        return sock
+
+    async def seats() -> float:
+        text = await (await small.session.get(f"{small.base}/metrics")).text()
+        line = 'apiserver_flowcontrol_current_executing_seats{priority_level="global-default"} '
+        return float(next(found for found in text.splitlines() if found.startswith(line)).removeprefix(line))
+
+    sock = await asyncio.to_thread(ask)
+    await asyncio.sleep(1)
+    assert await seats() > 0
+    for _ in range(100):
+        if not await seats():
+            break
+        await asyncio.sleep(0.2)
+    assert await seats() == 0, "a list that nobody reads holds its seats for ever"
+    sock.close()
