@@ -167,3 +167,8 @@ def test_custom_columns() -> None:
     assert custom.cells(columns, obj, NOW) == ["a", 3, "True", "p", "shop", "5m", None]
     assert [column["priority"] for column in custom.columns(columns)] == [0, 0, 0, 1, 0, 0, 0]
     assert custom.cells(None, obj, NOW) == ["a", "5m"]
+
+
+def test_a_column_whose_path_nobody_can_follow_is_empty() -> None:
+    shown = [{"name": "A", "type": "string", "jsonPath": ".spec[?(@.a>1)].b"}, {"name": "B", "jsonPath": ".spec.b"}]
+    assert custom.cells(shown, {"metadata": {"name": "x"}, "spec": {"b": "c"}}, NOW) == ["x", None, "c"]

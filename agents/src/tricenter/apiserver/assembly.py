@@ -167,7 +167,7 @@ def assemble(config: Config) -> Parts:
         writes=writes,
         auditor=auditor,
         services=services,
-        registration=Registration(config, store, resources, mirror),
+        registration=Registration(config, store, resources, mirror, extensions),
         availability=availability,
     )
 

@@ -88,11 +88,19 @@ def _definition(column: Mapping[str, Any]) -> dict[str, Any]:
 
 def cells(printer_columns: Sequence[Mapping[str, Any]] | None, obj: dict[str, Any], now: datetime) -> list[Any]:
     """The row of a custom resource."""
-    row: list[Any] = [obj["metadata"].get("name", "")]
-    for column in printer_columns or _DEFAULT:
-        found = [value for value in find(obj, column["jsonPath"]) if value is not None]
-        row.append(_cell(found, column.get("type", "string"), now))
-    return row
+    row = (
+        _cell(_values(obj, column["jsonPath"]), column.get("type", "string"), now)
+        for column in printer_columns or _DEFAULT
+    )
+    return [obj["metadata"].get("name", ""), *row]
+
+
+def _values(obj: dict[str, Any], path: str) -> list[Any]:
+    """What a column shows; a path that is none shows nothing, as the definition was accepted with it."""
+    try:
+        return [value for value in find(obj, path) if value is not None]
+    except PathError:
+        return []
 
 
 def _cell(found: list[Any], kind: str, now: datetime) -> Any:

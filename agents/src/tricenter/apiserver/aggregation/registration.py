@@ -19,6 +19,7 @@ from tricenter.apiserver.bootstrap import bootstrap
 from tricenter.apiserver.cache.history import Change
 from tricenter.apiserver.cache.mirror import Mirror
 from tricenter.apiserver.config import Config
+from tricenter.apiserver.extensions.serving import Extensions
 from tricenter.apiserver.resources import CRDS, Resources
 from tricenter.apiserver.storage.store import Store
 
@@ -98,11 +99,14 @@ def trust(config: Config) -> Object:
 class Registration:
     """Keeps these objects as they should be."""
 
-    def __init__(self, config: Config, store: Store, resources: Resources, mirror: Mirror) -> None:
+    def __init__(
+        self, config: Config, store: Store, resources: Resources, mirror: Mirror, extensions: Extensions
+    ) -> None:
         self._config = config
         self._store = store
         self._resources = resources
         self._mirror = mirror
+        self._extensions = extensions
         self._services = resources["apiregistration.k8s.io", "apiservices"]
         self._wake = asyncio.Event()
         for cache in (self._services.objects, resources[CRDS].objects):
@@ -120,6 +124,8 @@ class Registration:
             try:
                 if generation < 0:
                     await self._publish_trust()
+                # What this server does not serve yet another may have registered already.
+                await self._extensions.current()
                 generation = self._resources.generation
                 await self._reconcile()
             except errors.StatusError as error:
