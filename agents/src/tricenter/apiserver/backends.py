@@ -24,6 +24,7 @@ Object = dict[str, Any]
 _SERVICE_LABEL = "kubernetes.io/service-name"
 _CONTEXTS = 256
 _IDLE_SECONDS = 30.0
+_MAX_ANSWER = 16 * 1024 * 1024
 
 
 class BackendError(Exception):
@@ -124,6 +125,16 @@ def _trusting(bundle: str, *, insecure: bool) -> ssl.SSLContext:
         except (ssl.SSLError, binascii.Error, ValueError) as error:
             raise BackendError("unable to load root certificates: unable to parse bytes as PEM block") from error
     return made
+
+
+async def read(got: aiohttp.ClientResponse) -> bytes:
+    """The body of an answer. Raises BackendError for one that does not end."""
+    found = bytearray()
+    async for piece in got.content.iter_any():
+        found += piece
+        if len(found) > _MAX_ANSWER:
+            raise BackendError("http: response body too large")
+    return bytes(found)
 
 
 def failure(error: Exception, place: str) -> str:

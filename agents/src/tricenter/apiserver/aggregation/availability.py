@@ -30,7 +30,6 @@ Verdict = tuple[str, str, str]
 _EVERY_SECONDS = 30.0
 _ATTEMPT_SECONDS = 5.0
 _CALM_SECONDS = 0.2
-_MAX_DOCUMENT = 16 * 1024 * 1024
 _SERVICE_NAME = "kubernetes.io/service-name"
 
 
@@ -117,7 +116,9 @@ class Availability:
             listed = await self._get(service, service.path)
         except BackendError as error:
             return "False", "FailedDiscoveryCheck", str(error)
-        self.resources[service.name] = list(listed.get("resources") or ())
+        resources = listed.get("resources")
+        known = resources if isinstance(resources, list) else []
+        self.resources[service.name] = [item for item in known if isinstance(item, dict)]
         try:
             index = await self._get(service, "/openapi/v3")
             entry = (index.get("paths") or {}).get(service.path.strip("/")) or {}
@@ -139,12 +140,10 @@ class Availability:
                     if not 200 <= got.status < 300:
                         text = f"failing or missing response from {url}: bad status from {url}: {got.status}"
                         raise BackendError(text)
-                    found = orjson.loads(await got.content.read(_MAX_DOCUMENT))
-        except (aiohttp.ClientError, OSError) as error:
+                    found = orjson.loads(await backends.read(got))
+        except (aiohttp.ClientError, OSError, ValueError) as error:  # ValueError: no JSON, or a host that is no name
             why = backends.failure(error, backends.authority(host, port))
             raise BackendError(f'failing or missing response from {url}: Get "{url}": {why}') from error
-        except orjson.JSONDecodeError as error:
-            raise BackendError(f"failing or missing response from {url}: {error}") from error
         return found if isinstance(found, dict) else {}
 
     async def _write(self, service: ApiService, verdict: Verdict) -> None:

@@ -62,7 +62,7 @@ class Aggregator:
                 timeout=timeout,
                 **options,
             )
-        except (aiohttp.ClientError, OSError) as error:
+        except (aiohttp.ClientError, OSError, ValueError) as error:  # ValueError: a host that is no name
             return _unavailable(f"error trying to reach service: {backends.failure(error, url.authority)}")
         async with got:
             return await forwarding.pass_on(http, got, _answered(got))

@@ -17,7 +17,6 @@ from tricenter.apiserver.admission.webhooks.hooks import Hook
 from tricenter.apiserver.admission.webhooks.reviews import Answer
 from tricenter.apiserver.backends import BackendError, Backends
 
-_MAX_ANSWER = 16 * 1024 * 1024
 _OK = 200
 
 
@@ -42,7 +41,7 @@ class Caller:
         try:
             async with asyncio.timeout(hook.timeout):
                 body = await self._post(hook, payload)
-        except (BackendError, aiohttp.ClientError, OSError) as error:  # OSError: a TimeoutError is one
+        except (BackendError, aiohttp.ClientError, OSError, ValueError) as error:  # ValueError: a host that is no name
             why = backends.failure(error, _place(error))
             raise CallFailed(f'failed to call webhook: Post "{shown}": {why}') from error
         try:
@@ -79,7 +78,7 @@ class Caller:
         async with self._services.session().post(
             url, headers=headers, timeout=timeout, allow_redirects=False, **options
         ) as got:
-            body = await _read(got)
+            body = await backends.read(got)
             if got.status != _OK:
                 raise BackendError(_unwanted(got.status, body))
             return body
@@ -108,15 +107,6 @@ def _place(error: Exception) -> str:
     if isinstance(error, aiohttp.ClientConnectorError):
         return backends.authority(error.host, error.port or 443)
     return ""
-
-
-async def _read(got: aiohttp.ClientResponse) -> bytes:
-    found = bytearray()
-    async for piece in got.content.iter_any():
-        found += piece
-        if len(found) > _MAX_ANSWER:
-            raise BackendError("http: response body too large")
-    return bytes(found)
 
 
 def _unwanted(code: int, body: bytes) -> str:
