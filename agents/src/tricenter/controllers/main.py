@@ -19,6 +19,7 @@ from tricenter.controllers.daemonsets import DaemonSets
 from tricenter.controllers.deployments import Deployments
 from tricenter.controllers.disruptions import Disruptions
 from tricenter.controllers.endpointslices import EndpointSlices
+from tricenter.controllers.flowschemas import FlowSchemas
 from tricenter.controllers.garbage_collector import GarbageCollector
 from tricenter.controllers.jobs import Jobs
 from tricenter.controllers.namespaces import Namespaces
@@ -57,6 +58,7 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     CertificateSigning,
     CertificateCleaner,
     TokenCleaner,
+    FlowSchemas,
 )
 
 _log = logging.getLogger(__name__)
