@@ -40,6 +40,10 @@ class Kubectl:
         self.binary, self.kubeconfig = binary, kubeconfig
         self._command = [binary, f"--kubeconfig={kubeconfig}"]
 
+    def towards(self, kubeconfig: Path) -> Kubectl:
+        """The same program with another kubeconfig."""
+        return Kubectl(self.binary, kubeconfig)
+
     def within(self, namespace: str) -> Kubectl:
         """The same with a namespace that need not be named each time."""
         other = copy.copy(self)

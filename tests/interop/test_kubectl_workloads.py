@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from manifests import IMAGE
 
-IMAGE = "busybox:1"
+pytestmark = pytest.mark.usefixtures("nodes")
+
 READY = "--timeout=60s"
 
 
@@ -38,23 +40,12 @@ def test_rollout_pause_resume_restart(k: Any, web: str) -> None:
     k("rollout", "status", web, READY)
 
 
-def test_set_image(k: Any, web: str) -> None:
-    said = k("set", "image", web, f"busybox={IMAGE}.none", "--dry-run=server")
-    assert "image updated" in said
-
-
 def test_scale(k: Any, web: str) -> None:
     k("scale", web, "--replicas=3")
     k("wait", web, "--for=jsonpath={.status.readyReplicas}=3", READY)
     assert "expected replicas to be 5" in k.refused("scale", web, "--replicas=1", "--current-replicas=5").lower()
     k("scale", web, "--replicas=1")
     k("wait", web, "--for=jsonpath={.status.replicas}=1", READY)
-
-
-def test_autoscale_makes_an_autoscaler(k: Any, web: str) -> None:
-    k("autoscale", web, "--min=1", "--max=3", "--cpu-percent=80")
-    assert k.json("get", "hpa", "web")["spec"]["maxReplicas"] == 3
-    k("delete", "hpa", "web")
 
 
 def test_expose(k: Any, web: str, eventually: Any) -> None:
@@ -69,20 +60,6 @@ def test_describe_and_events(k: Any, web: str) -> None:
     assert "Events:" in k("describe", "pods", "-l", "app=web")
     assert "ScalingReplicaSet" in k("events", "--for=deployment/web")
     assert "ScalingReplicaSet" in k("get", "events", "--field-selector=involvedObject.kind=Deployment")
-
-
-@pytest.mark.parametrize(("cascade", "left"), [("background", False), ("foreground", False), ("orphan", True)])
-def test_delete_cascades(k: Any, cascade: str, left: bool, eventually: Any) -> None:
-    name = f"cascade-{cascade}"
-    k("create", "deployment", name, f"--image={IMAGE}", "--replicas=0")
-    eventually(lambda: k("get", "replicasets", "-l", f"app={name}", "-o", "name"), within=10)
-    k("delete", "deployment", name, f"--cascade={cascade}", "--timeout=20s")
-    if left:
-        owners = k.json("get", "replicasets", "-l", f"app={name}")["items"][0]["metadata"].get("ownerReferences")
-        assert not owners
-        k("delete", "replicasets", "-l", f"app={name}")
-    else:
-        eventually(lambda: not k("get", "replicasets", "-l", f"app={name}", "-o", "name"), within=15)
 
 
 def test_drain_moves_pods(k: Any, web: str) -> None:

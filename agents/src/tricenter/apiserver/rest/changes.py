@@ -74,7 +74,7 @@ class Changes:
 
 def _owned(call: Call, old: Object, new: Object) -> Object:
     """Note who changed which fields; an update that changes nothing leaves everything as it is."""
-    if old and _equal(old, new):
+    if old and _equal(old, new) and not _redistributed(call, old, new):
         return old
     return managedfields.update(
         old or None,
@@ -84,6 +84,12 @@ def _owned(call: Call, old: Object, new: Object) -> Object:
         now=times.now(),
         subresource=call.info.subresource,
     )
+
+
+def _redistributed(call: Call, old: Object, new: Object) -> bool:
+    """Whether the client gives the fields other owners, as kubectl does when it turns to server-side apply."""
+    given = new["metadata"].get("managedFields")
+    return not call.info.subresource and given is not None and given != old["metadata"].get("managedFields")
 
 
 def _equal(old: Object, new: Object) -> bool:
