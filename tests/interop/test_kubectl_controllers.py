@@ -93,10 +93,8 @@ def test_a_limit_range_fills_in_what_a_pod_does_not_say(k: Any, eventually: Any)
 
 
 def test_a_namespace_keeps_to_its_level(k: Any, whole: Any, eventually: Any) -> None:
-    name = (
-        k("config", "view", "--minify", "-o", "jsonpath={..namespace}")
-        or k.json("get", "serviceaccount", "default")["metadata"]["namespace"]
-    )
+    eventually(lambda: k("get", "serviceaccount", "default", "--ignore-not-found"), within=30)
+    name = k.json("get", "serviceaccount", "default")["metadata"]["namespace"]
     whole("label", "namespace", name, "pod-security.kubernetes.io/enforce=baseline")
     override = '{"spec": {"hostNetwork": true}}'
     run = ("run", "host", "--image=i", "--dry-run=server", f"--overrides={override}")

@@ -44,12 +44,16 @@ async def used(server: Running) -> dict[str, str]:
     return dict(found["status"]["used"])
 
 
-async def test_no_more_is_admitted_than_a_quota_allows(server: Running, account: None) -> None:
+async def test_servers_together_admit_no_more_than_a_quota_allows(
+    server: Running, second: Running, account: None
+) -> None:
     await quota(server, {"pods": "3", "requests.cpu": "1"})
     small = {"requests": {"cpu": "100m"}}
-    answers = await asyncio.gather(
-        *(server.call("POST", PODS, pod(f"p{number}", resources=small)) for number in range(12))
+    await second.call("GET", QUOTAS)
+    calls = (
+        (server, second)[number % 2].call("POST", PODS, pod(f"p{number}", resources=small)) for number in range(12)
     )
+    answers = await asyncio.gather(*calls)
     codes = [code for code, _ in answers]
     assert (codes.count(201), codes.count(403)) == (3, 9), answers
     refusals = {body["message"].partition(" is forbidden: ")[2] for code, body in answers if code == 403}

@@ -26,7 +26,7 @@ from tricenter.controllers.namespaces import Namespaces
 from tricenter.controllers.node_ipam import NodeIPAM
 from tricenter.controllers.node_lifecycle import NodeLifecycle
 from tricenter.controllers.podgc import PodGC
-from tricenter.controllers.replicasets import ReplicaSets
+from tricenter.controllers.replicasets import ReplicaSets, ReplicationControllers
 from tricenter.controllers.resourcequotas import ResourceQuotas
 from tricenter.controllers.serviceaccounts import NamespaceFurniture
 from tricenter.controllers.statefulsets import StatefulSets
@@ -41,6 +41,7 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     NamespaceFurniture,
     Namespaces,
     ReplicaSets,
+    ReplicationControllers,
     Deployments,
     DaemonSets,
     StatefulSets,

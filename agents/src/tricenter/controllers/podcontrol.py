@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from tricenter.apimachinery import selectors
+from tricenter.apimachinery.selectors import LabelSelector
 from tricenter.client import Client, Informer, Resource, errors
 from tricenter.client.events import NORMAL, WARNING, Recorder
 from tricenter.client.informer import key_of
@@ -148,6 +149,13 @@ def owner_key(kind: str) -> Callable[[Object], str | None]:
     return of
 
 
+def selector_of(owner: Object) -> LabelSelector:
+    """Which pods an owner takes; a ReplicationController's selector is a plain map."""
+    selector = owner["spec"].get("selector")
+    plain = owner.get("kind") == "ReplicationController"
+    return selectors.from_map(selector) if plain else selectors.from_object(selector)
+
+
 def keys_of_pod(owners: Informer, owner_key: Callable[[Object], str | None]) -> Callable[[Object], list[str]]:
     """For a pod: the key of its owner, or of all `owners` that would take it if it has none."""
 
@@ -161,8 +169,7 @@ def keys_of_pod(owners: Informer, owner_key: Callable[[Object], str | None]) -> 
         return [
             key_of(item)
             for item in owners.store.values()
-            if item["metadata"]["namespace"] == namespace
-            and selectors.from_object(item["spec"].get("selector")).matches(labels)
+            if item["metadata"]["namespace"] == namespace and selector_of(item).matches(labels)
         ]
 
     return of

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-from typing import Any
+from typing import Any, ClassVar
 
 from tricenter.apimachinery import selectors, times
 from tricenter.client import errors
-from tricenter.client.resources import PODS, REPLICASETS
+from tricenter.client.resources import PODS, REPLICASETS, REPLICATIONCONTROLLERS, Resource
 from tricenter.controllers import conditions, ownership, podcontrol, podstate
 from tricenter.controllers.context import Context, Controller
 
@@ -69,14 +69,16 @@ def status(
 class ReplicaSets(Controller):
     """Reconciles ReplicaSets."""
 
+    resource: ClassVar[Resource] = REPLICASETS
+
     def __init__(self, context: Context) -> None:
         super().__init__(context)
-        self._sets = self.informer(REPLICASETS)
+        self._sets = self.informer(self.resource)
         self._pods = self.informer(PODS)
         ownership.index_by_controller(self._pods)
         ownership.index_by_controller(self._sets)
-        self._control = podcontrol.PodControl(context.api, context.recorder, REPLICASETS)
-        owner_key = podcontrol.owner_key("ReplicaSet")
+        self._control = podcontrol.PodControl(context.api, context.recorder, self.resource)
+        owner_key = podcontrol.owner_key(self.resource.kind)
         self._control.observe(self._pods, owner_key)
         self.enqueue_on(self._sets)
         self.enqueue_on(self._pods, podcontrol.keys_of_pod(self._sets, owner_key))
@@ -86,9 +88,9 @@ class ReplicaSets(Controller):
         if replica_set is None:
             self._control.expectations.forget(key)
             return None
-        selector = selectors.from_object(replica_set["spec"].get("selector"))
+        selector = podcontrol.selector_of(replica_set)
         settled = self._control.expectations.met(key)
-        pods = await ownership.claimed(self.api, replica_set, REPLICASETS, selector, self._pods)
+        pods = await ownership.claimed(self.api, replica_set, self.resource, selector, self._pods)
         failure: errors.ClientError | None = None
         if settled and "deletionTimestamp" not in replica_set["metadata"]:
             try:
@@ -109,7 +111,7 @@ class ReplicaSets(Controller):
                 key,
                 replica_set,
                 todo.create,
-                lambda _number: podcontrol.from_template(replica_set, REPLICASETS, template),
+                lambda _number: podcontrol.from_template(replica_set, self.resource, template),
             )
         elif todo.delete:
             await self._control.delete(key, replica_set, list(todo.delete))
@@ -129,5 +131,11 @@ class ReplicaSets(Controller):
         self, replica_set: Object, pods: list[Object], failure: errors.ClientError | None
     ) -> float | None:
         new, again = status(replica_set, pods, None if failure is None else str(failure), times.now())
-        await self.put_status(REPLICASETS, replica_set, new)
+        await self.put_status(self.resource, replica_set, new)
         return again
+
+
+class ReplicationControllers(ReplicaSets):
+    """Reconciles ReplicationControllers, the ReplicaSets of old (upstream's pkg/controller/replication is as thin)."""
+
+    resource = REPLICATIONCONTROLLERS
