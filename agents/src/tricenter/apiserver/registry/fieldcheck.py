@@ -6,6 +6,7 @@ from typing import Any
 
 from tricenter.apimachinery import schema
 from tricenter.apiserver import errors
+from tricenter.apiserver.rest import duplicates
 from tricenter.apiserver.rest.call import Call
 
 _LEVELS = ("Ignore", "Warn", "Strict")
@@ -13,17 +14,31 @@ _LEVELS = ("Ignore", "Warn", "Strict")
 
 def check(call: Call, obj: dict[str, Any]) -> None:
     """Refuse or warn of unknown fields, as the request wants it, then drop them. Raises BadRequest."""
+    kind = call.resource.kind
+    if _level(call) != "Ignore":
+        _complain(call, [f'unknown field "{path}"' for path in schema.unknown_fields(kind, obj)])
+    schema.prune(kind, obj)
+
+
+def check_duplicates(call: Call, body: bytes, data: Any) -> None:
+    """Refuse or warn of members that a body names twice, as the request wants it. Raises BadRequest."""
+    if _level(call) != "Ignore":
+        _complain(call, duplicates.find(body, data))
+
+
+def _level(call: Call) -> str:
     level = call.query.get("fieldValidation", "") or "Warn"
     if level not in _LEVELS:
         raise errors.BadRequest(
             f'fieldValidation: Unsupported value: "{level}": supported values: "Ignore", "Strict", "Warn"'
         )
-    kind = call.resource.kind
-    if level != "Ignore":
-        unknown = [f'unknown field "{path}"' for path in schema.unknown_fields(kind, obj)]
-        if unknown and level == "Strict":
-            what = f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}'
-            raise errors.BadRequest(f"{what}: strict decoding error: {', '.join(unknown)}")
-        for text in unknown:
-            call.warn(text)
-    schema.prune(kind, obj)
+    return level
+
+
+def _complain(call: Call, problems: list[str]) -> None:
+    if problems and _level(call) == "Strict":
+        kind = call.resource.kind
+        what = f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}'
+        raise errors.BadRequest(f"{what}: strict decoding error: {', '.join(problems)}")
+    for text in problems:
+        call.warn(text)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import zlib
+from types import NoneType
 from typing import Any
 
 import orjson
@@ -19,7 +21,7 @@ _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 JSON = "application/json"
 _YAML_TYPES = ("application/yaml", "application/x-yaml", "text/yaml")
 _DEPTH = 200
-"""Deepest nesting of a YAML body; JSON's own parser has a limit of its own."""
+"""Deepest nesting of a YAML body; that of JSON is what can be written again (254)."""
 
 
 async def read(http: web.BaseRequest, limit: int) -> bytes:
@@ -82,12 +84,27 @@ def parse(body: bytes, media: str) -> Any:
 def parse_json(body: bytes) -> Any:
     """Decode JSON. Raises BadRequest."""
     try:
-        return orjson.loads(body)
+        data = orjson.loads(body)
+        # What is nested so deeply that it cannot be written cannot be stored.
+        orjson.dumps(data)
     except orjson.JSONDecodeError as error:
         raise errors.BadRequest(f"the object provided is unrecognized (must be of type JSON): {error}") from error
+    except orjson.JSONEncodeError as error:
+        raise too_deep() from error
+    return data
+
+
+def too_deep() -> errors.BadRequest:
+    """The answer to what is nested as no object is."""
+    return errors.BadRequest("couldn't get version/kind; json parse error: exceeded max depth")
 
 
 def _parse_yaml(body: bytes) -> Any:
+    if body.lstrip()[:1] == b"{":
+        # Most of what comes as YAML is JSON; what is only nearly so is read as YAML below.
+        with contextlib.suppress(orjson.JSONDecodeError):
+            orjson.loads(body)
+            return parse_json(body)
     try:
         text = body.decode()
         if max(text.count("["), text.count("{")) > 20_000 or "[" * _DEPTH in text or "{" * _DEPTH in text:
@@ -106,6 +123,9 @@ def as_object(data: Any, resource: Resource) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise errors.BadRequest("couldn't get version/kind; json parse error: the body is not an object")
     kind = resource.kind
+    for member in ("apiVersion", "kind"):
+        if not isinstance(data.get(member), (str, NoneType)):
+            raise errors.BadRequest(f"couldn't get version/kind; json parse error: {member} is not a string")
     given = (data.get("apiVersion") or kind.api_version, data.get("kind") or kind.kind)
     if given != (kind.api_version, kind.kind):
         text = (

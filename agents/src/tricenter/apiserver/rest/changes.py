@@ -6,10 +6,12 @@ validation, validating admission, ownership of fields.
 
 from __future__ import annotations
 
+import contextlib
 import copy
+from collections.abc import Iterator
 from typing import Any
 
-from tricenter.apimachinery import defaults, fielderrors, managedfields, times, validation
+from tricenter.apimachinery import defaults, fielderrors, managedfields, schema, times, validation
 from tricenter.apiserver import errors
 from tricenter.apiserver.admission.chain import CREATE, UPDATE, Admission, Attributes
 from tricenter.apiserver.registry import fieldcheck, metadata, strategies
@@ -32,6 +34,10 @@ class Changes:
 
     async def created(self, call: Call, obj: Object, *, managed: bool = True) -> Object:
         """A new object, ready to be stored; `managed`: note who owns its fields. Raises StatusError."""
+        with _typed(call, obj):
+            return await self._created(call, obj, managed=managed)
+
+    async def _created(self, call: Call, obj: Object, *, managed: bool) -> Object:
         kind = call.resource.kind
         fieldcheck.check(call, obj)
         metadata.set_namespace(obj, call.info.namespace, namespaced=kind.namespaced)
@@ -53,6 +59,10 @@ class Changes:
 
     async def updated(self, call: Call, old: Object, new: Object, *, managed: bool = True) -> Object:
         """An object after an update of the resource or one of its subresources. Raises StatusError."""
+        with _typed(call, new):
+            return await self._updated(call, old, new, managed=managed)
+
+    async def _updated(self, call: Call, old: Object, new: Object, *, managed: bool) -> Object:
         kind = call.resource.kind
         strategy = strategies.of(kind)
         fieldcheck.check(call, new)
@@ -70,6 +80,19 @@ class Changes:
         if managed:
             return _owned(call, old, new)
         return new
+
+
+@contextlib.contextmanager
+def _typed(call: Call, obj: Object) -> Iterator[None]:
+    """What stumbles over a wrong type before validation comes to it is the client's mistake, not ours.
+
+    Upstream's decoder refuses such an object at once; to check every object twice for that would cost too much.
+    """
+    try:
+        yield
+    except (AttributeError, TypeError, KeyError, IndexError, ValueError):
+        _refuse(call, obj, schema.validate(call.resource.kind, obj))
+        raise
 
 
 def _owned(call: Call, old: Object, new: Object) -> Object:

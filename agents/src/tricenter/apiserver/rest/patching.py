@@ -8,6 +8,7 @@ from typing import Any
 from tricenter.apimachinery import patches
 from tricenter.apimachinery.kinds import Kind
 from tricenter.apiserver import errors
+from tricenter.apiserver.registry import fieldcheck
 from tricenter.apiserver.rest import bodies
 from tricenter.apiserver.rest.call import Call
 
@@ -26,6 +27,7 @@ Patch = Callable[[dict[str, Any]], dict[str, Any]]
 def parse(call: Call, body: bytes, media: str) -> Patch:
     """The patch of a request (not an apply). Raises BadRequest, UnsupportedMedia."""
     document = bodies.parse_json(body)
+    fieldcheck.check_duplicates(call, body, document)
     kind = call.resource.kind
     if media == JSON_PATCH:
         if not isinstance(document, list):

@@ -13,6 +13,9 @@ Handler = Callable[[Call], Awaitable[web.StreamResponse]]
 Route = tuple[str, str]
 """Verb and subresource."""
 
+_ONE_PLACE = ("create", "update", "patch")
+"""Verbs that need a name, and the one that must not have any."""
+
 Special = tuple[str, str, str, str]
 """Group, plural, verb and subresource."""
 
@@ -41,7 +44,8 @@ class Router:
         else:
             allowed = kind.verbs
         handler = self._general.get((info.verb, info.subresource))
-        if info.verb not in allowed or handler is None or (kind.storage_prefix is None and not special):
+        misplaced = not info.subresource and bool(info.name) == (info.verb == "create") and info.verb in _ONE_PLACE
+        if misplaced or info.verb not in allowed or handler is None or (kind.storage_prefix is None and not special):
             raise errors.MethodNotAllowed(
                 "the server does not allow this method on the requested resource", call.target
             )

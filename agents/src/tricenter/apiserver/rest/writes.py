@@ -10,7 +10,8 @@ from aiohttp import web
 from tricenter.apimachinery import copies, fielderrors, managedfields, times
 from tricenter.apiserver import errors
 from tricenter.apiserver.config import Config
-from tricenter.apiserver.registry import conversion, strategies
+from tricenter.apiserver.protobuf import decode
+from tricenter.apiserver.registry import conversion, fieldcheck, strategies
 from tricenter.apiserver.registry.allocation import Allocation
 from tricenter.apiserver.requestinfo import truth
 from tricenter.apiserver.rest import answers, bodies, patching, shapes
@@ -40,7 +41,7 @@ class Writes:
     async def create(self, call: Call) -> web.StreamResponse:
         """POST."""
         body = await bodies.read(call.http, self._config.max_body_bytes)
-        obj = bodies.as_object(bodies.parse(body, bodies.media_type(call.http)), call.resource)
+        obj = _decoded(call, body, bodies.media_type(call.http))
         return self.answer(call, await self.insert(call, obj), code=201)
 
     async def insert(self, call: Call, obj: Object, *, managed: bool = True) -> Object:
@@ -84,7 +85,7 @@ class Writes:
     async def update(self, call: Call) -> web.StreamResponse:
         """PUT."""
         body = await bodies.read(call.http, self._config.max_body_bytes)
-        obj = bodies.as_object(bodies.parse(body, bodies.media_type(call.http)), call.resource)
+        obj = _decoded(call, body, bodies.media_type(call.http))
 
         if not strategies.of(call.resource.kind).unconditional and not obj["metadata"].get("resourceVersion"):
             raise _unconditional(call, obj)
@@ -160,7 +161,7 @@ class Writes:
 
     async def _apply(self, call: Call, body: bytes) -> web.StreamResponse:
         """Server-side apply (KEP-555); an object that does not exist is created."""
-        applied = bodies.as_object(bodies.parse(body, "application/yaml"), call.resource)
+        applied = _decoded(call, body, "application/yaml")
         _check_applied(call, applied)
         try:
             return self.answer(call, await self.modify(call, lambda old: self._applied(call, old, applied)))
@@ -216,6 +217,14 @@ def _unconditional(call: Call, obj: Object) -> errors.Invalid:
     kind = call.resource.kind
     target = errors.Target(group=kind.group, kind=kind.plural, name=obj["metadata"].get("name", call.info.name))
     return errors.invalid(target, [problem])
+
+
+def _decoded(call: Call, body: bytes, media: str) -> Object:
+    """The object of a body. Raises BadRequest."""
+    data = bodies.parse(body, media)
+    if media != decode.MEDIA:
+        fieldcheck.check_duplicates(call, body, data)
+    return bodies.as_object(data, call.resource)
 
 
 def _finished(obj: Object, finalizers: list[str]) -> bool:
