@@ -8,6 +8,7 @@ import contextlib
 import datetime as dt
 import io
 import ipaddress
+import shutil
 import socket
 import ssl
 import subprocess
@@ -93,6 +94,11 @@ class EtcdProcess:
             self.process.kill()
             self.process.wait()
             self.process = None
+
+    def remove(self) -> None:
+        """Stop, and give back the disk: each data folder takes 128 MB however little is in it."""
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 # --- certificates ---

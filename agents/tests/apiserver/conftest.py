@@ -41,9 +41,7 @@ def etcd(etcd_binary: str, tmp_path: Path) -> Iterator[EtcdProcess]:
     process = EtcdProcess(etcd_binary, tmp_path / "etcd", free_port(), free_port())
     process.start()
     yield process
-    process.stop()
-    # Its files take more than 64 MB a test, and pytest keeps the folders of three runs.
-    shutil.rmtree(process.folder, ignore_errors=True)
+    process.remove()
 
 
 @pytest.fixture

@@ -141,7 +141,7 @@ class Cluster:
         for member in self.members:
             if member.process is not None:
                 member.process.send_signal(signal.SIGCONT)
-            member.stop()
+            member.remove()
 
 
 async def ready(session: aiohttp.ClientSession, server: ServerProcess) -> bool:
