@@ -32,6 +32,10 @@ READY_WITHIN = {False: 180.0, True: 600.0}
 """Seconds within which a machine answers, by whether it is virtual. Emulated ones that boot from their own disks after
 a power cut, while the whole site starts beside them, took 190."""
 
+SILENT_SECONDS = 60.0
+"""Seconds of silence after which a machine that runs is started again. On a busy host an emulated one is slow to greet; an
+interrupted `up` may have left one that still boots."""
+
 
 class MachineError(Exception):
     """A machine does not come up; the text names it and where its console is."""
@@ -138,7 +142,17 @@ class Machines:
             reason = self._wrong(spec, children)
             if reason:
                 found[name] = reason
-        return found
+        running = [spec for name, spec in self.specs.items() if name not in found]
+        return found | {spec.name: "does not answer" for spec in self._silent(running)}
+
+    def _silent(self, specs: list[Spec]) -> list[Spec]:
+        """Return those that run and stay silent: QEMU stops a machine for good when the host's disk is full."""
+        until = time.monotonic() + SILENT_SECONDS
+        silent = [spec for spec in specs if not self._answers(spec)]
+        while silent and time.monotonic() < until:
+            time.sleep(0.5)
+            silent = [spec for spec in silent if not self._answers(spec)]
+        return silent
 
     def _wrong(self, spec: Spec, children: dict[int, list[int]]) -> str | None:
         folder = self.state.machine(spec.name)
