@@ -42,6 +42,25 @@ async def test_of_concurrent_updates_none_is_lost(parts: Parts) -> None:
     assert now.load()["data"]["v"] == "10"
 
 
+async def test_an_update_begins_with_the_last_write_from_here(parts: Parts) -> None:
+    """A cache that lags behind own writes costs no lost round; the memory of them is bounded."""
+    key = f"{PREFIX}a/x"
+    lagging = await parts.store.create(key, config_map("x", "0"))
+    seen = []
+
+    async def increment(obj: dict[str, Any]) -> dict[str, Any]:
+        seen.append(obj["data"]["v"])
+        return config_map("x", str(int(obj["data"]["v"]) + 1))
+
+    for _ in range(3):
+        await parts.store.update(key, lagging, increment)
+    assert seen == ["0", "1", "2"]
+    for number in range(12):
+        await parts.store.create(f"{PREFIX}a/big-{number}", config_map(f"big-{number}", "v" * 1_000_000))
+    assert sum(len(stored.value) for stored in parts.store._recent.values()) <= 8 * 1024 * 1024
+    assert key not in parts.store._recent
+
+
 async def test_a_refusal_counts_only_on_the_real_state(parts: Parts) -> None:
     key = f"{PREFIX}a/x"
     stale = await parts.store.create(key, config_map("x", "old"))

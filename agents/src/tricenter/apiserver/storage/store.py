@@ -17,6 +17,8 @@ from tricenter.apiserver.storage.etcd import LARGEST_REVISION, Etcd, FutureRevis
 
 _ATTEMPTS = 20
 """Rounds of a guaranteed update; each lost round means that another writer has won."""
+_RECENT_BYTES = 8 * 1024 * 1024
+"""Own writes that are remembered until the watch has brought them, and a while longer."""
 _GRACE = 0.4
 """Seconds beyond the time of a request in which the outcome of a write is still looked for."""
 
@@ -67,6 +69,8 @@ class Store:
         self._etcd = etcd
         self._rules = rules
         self._guard = outcome.Guard(etcd)
+        self._recent: dict[str, Stored] = {}
+        self._recent_bytes = 0
 
     async def get(self, key: str) -> Stored | None:
         """The value, read linearizably."""
@@ -84,6 +88,7 @@ class Store:
     async def delete(self, key: str, revision: int) -> int:
         """Remove a key that must be at `revision`; the revision of the removal. Raises Lost."""
         raw = key.encode()
+        self._forget(key)
         operation = rpc.RequestOp(request_delete_range=rpc.DeleteRangeRequest(key=raw))
         return await self._if_at(raw, revision, operation)
 
@@ -118,6 +123,7 @@ class Store:
         removal; None when the key does not exist.
         """
         fresh = False
+        current = self._newest(key, current)
         for _ in range(_ATTEMPTS):
             if current is None:
                 current, fresh = await self.get(key), True
@@ -153,10 +159,29 @@ class Store:
             return current if fresh else None
         return await self.replace(key, value, current.revision, lease=lease)
 
+    def _newest(self, key: str, known: Stored | None) -> Stored | None:
+        """What the caller knows, or what was written from here since: a cache that lags would cost a lost round."""
+        written = self._recent.get(key)
+        return written if known is not None and written is not None and written.revision > known.revision else known
+
     async def _put(self, key: str, value: bytes, revision: int, lease: int) -> Stored:
         raw = key.encode()
         put = rpc.RequestOp(request_put=rpc.PutRequest(key=raw, value=self._rules.seal(raw, value), lease=lease))
-        return Stored(value, await self._if_at(raw, revision, put))
+        stored = Stored(value, await self._if_at(raw, revision, put))
+        self._remember(key, stored)
+        return stored
+
+    def _remember(self, key: str, stored: Stored) -> None:
+        self._forget(key)
+        self._recent[key] = stored
+        self._recent_bytes += len(stored.value)
+        while self._recent_bytes > _RECENT_BYTES:
+            self._forget(next(iter(self._recent)))
+
+    def _forget(self, key: str) -> None:
+        stored = self._recent.pop(key, None)
+        if stored is not None:
+            self._recent_bytes -= len(stored.value)
 
     async def _if_at(self, key: bytes, revision: int, operation: rpc.RequestOp) -> int:
         """Do a write if the key is at a revision (0: does not exist); the revision of the write.
