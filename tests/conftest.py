@@ -38,6 +38,7 @@ class Kubectl:
 
     def __init__(self, binary: str, kubeconfig: Path) -> None:
         self.binary, self.kubeconfig = binary, kubeconfig
+        self.namespace = "default"
         self._command = [binary, f"--kubeconfig={kubeconfig}"]
 
     def towards(self, kubeconfig: Path) -> Kubectl:
@@ -47,6 +48,7 @@ class Kubectl:
     def within(self, namespace: str) -> Kubectl:
         """The same with a namespace that need not be named each time."""
         other = copy.copy(self)
+        other.namespace = namespace
         other._command = [*self._command, f"--namespace={namespace}"]
         return other
 
