@@ -33,8 +33,8 @@ READY_WITHIN = {False: 180.0, True: 600.0}
 a power cut, while the whole site starts beside them, took 190."""
 
 SILENT_SECONDS = 60.0
-"""Seconds of silence after which a machine that runs is started again. On a busy host an emulated one is slow to greet; an
-interrupted `up` may have left one that still boots."""
+"""Seconds of silence after which a machine that runs is started again. On a busy host an emulated one is slow to greet;
+an interrupted `up` may have left one that still boots."""
 
 
 class MachineError(Exception):
