@@ -114,10 +114,11 @@ async def test_v5_carries_input_output_size_end_and_status(site: Site) -> None:
         assert client.protocol == translating.V5
         await client.send_bytes(b'\x04{"Width":80,"Height":25}')
         await client.send_bytes(b"\x00" + b"x" * 1_000_000)
+        await client.send_str("\x00text")
         await client.send_bytes(b"\xff\x00")
         async for message in client:
             got[message.data[0]] = got.get(message.data[0], b"") + message.data[1:]
-    assert got[1] == b"x" * 1_000_000
+    assert got[1] == b"x" * 1_000_000 + b"text"
     assert orjson.loads(got[3]) == STATUS
     assert site.backend.resized == b'{"Width":80,"Height":25}'
     assert sorted(site.backend.streams.values()) == ["error", "resize", "stdin", "stdout"]

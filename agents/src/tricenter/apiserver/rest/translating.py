@@ -155,9 +155,11 @@ class Translation:
         writer = self._backend.writer
         with contextlib.suppress(ConnectionError):
             async for message in self._client:
-                if message.type is not WSMsgType.BINARY or not message.data:
+                # some clients send text messages; upstream's server makes no difference either
+                data = message.data.encode() if message.type is WSMsgType.TEXT else message.data
+                if not data:
                     continue
-                channel, content = message.data[0], message.data[1:]
+                channel, content = data[0], data[1:]
                 closing = channel == _CLOSE and len(content) == 1
                 stream = self._streams.get(content[0] if closing else channel)
                 if stream is None or (channel not in {_STDIN, _RESIZE} and not closing):
