@@ -58,7 +58,7 @@ async def _begin(parts: Parts) -> None:
     """Announce readiness once the caches are filled and the bootstrap objects exist."""
     await parts.mirror.synced.wait()
     await bootstrap.run(parts)
-    await parts.extensions.settled()
+    await parts.extensions.started()
     parts.health.bootstrapped.set()
     # What has been loaded stays: no collection is to look at it again.
     gc.collect()

@@ -21,6 +21,7 @@ from tricenter.apiserver.resources import CRDS, Resource, Resources
 log = logging.getLogger(__name__)
 
 _AGAIN_SECONDS = 0.2
+_AT_ONCE = 16
 _PATIENCE = 5.0
 """Seconds a request waits for definitions that are being taken in."""
 
@@ -45,22 +46,28 @@ class Extensions:
         """Take in definitions for ever."""
         while True:
             await self._wake.wait()
-            try:
-                while self._dirty:
-                    name = next(iter(self._dirty))
-                    await self._take(name)
-                    # Noted again meanwhile: that is found in the cache now or comes with the next change.
-                    self._dirty.pop(name, None)
-            except errors.StatusError as error:
-                log.warning("a custom resource cannot be read: %s", error)
-                await asyncio.sleep(_AGAIN_SECONDS)
-                continue
-            except Exception:  # a definition that we cannot serve must not take all others with it
-                log.exception("the definition %s cannot be served", name)
-                self._dirty.pop(name, None)
-                continue
+            while self._dirty:
+                if not all(await asyncio.gather(*map(self._attempt, [*self._dirty][:_AT_ONCE]))):
+                    await asyncio.sleep(_AGAIN_SECONDS)
             self._wake.clear()
             self._settled.set()
+
+    async def _attempt(self, name: str) -> bool:
+        """Take in one definition; whether there is no reason to try again."""
+        try:
+            await self._take(name)
+        except errors.StatusError as error:
+            log.warning("the objects of %s cannot be read: %s", name, error)
+            return False
+        except Exception:  # a definition that we cannot serve must not take all others with it
+            log.exception("the definition %s cannot be served", name)
+        # Noted again meanwhile: that was found in the cache, or comes with the next change.
+        self._dirty.pop(name, None)
+        return True
+
+    async def started(self) -> None:
+        """Until all definitions that there were at the start are served, however many they are."""
+        await self._settled.wait()
 
     async def settled(self) -> None:
         """Until all definitions that the cache holds are served. Raises Unavailable."""
