@@ -133,6 +133,25 @@ def test_a_bomb_does_not_go_off(expression: str, value: Any) -> None:
     assert time.process_time() - began < 3
 
 
+def test_loops_in_loops_are_no_bomb_for_the_estimate() -> None:
+    text = "true"
+    for level in range(20):
+        text = f"self.all(x{level}, {text})"
+    began = time.process_time()
+    with pytest.raises(cel.CostExceeded):
+        evaluate(text, [1])
+    assert time.process_time() - began < 2
+    fine = "self.all(a, self.all(b, self.all(c, self.all(d, self.all(e, a + b + c + d + e < 9)))))"
+    assert evaluate(fine, [1]) is True
+
+
+def test_all_expressions_on_the_same_values_share_their_time() -> None:
+    program = cel.compile("self.all(x, x > 0)", {"self": "dyn"})
+    with pytest.raises(cel.CostExceeded):
+        program.evaluate(cel.Bindings({"self": [1]}, until=time.thread_time() - 1))
+    assert program.evaluate(cel.Bindings({"self": [1]}, until=time.thread_time() + 60)) is True
+
+
 def test_large_objects_are_no_bombs() -> None:
     many = [{"name": f"name-{number}", "tags": ["a", "b"], "port": number} for number in range(2000)]
     rules = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -189,6 +190,19 @@ async def test_policies_are_validated(server: Running, spec: Object, field: str,
     assert code == 422, status
     assert field in [cause["field"] for cause in status["details"]["causes"]]
     assert message in status["message"]
+
+
+async def test_a_policy_of_many_bombs_does_not_hold_the_server_up(server: Running) -> None:
+    loops = "true"
+    for level in range(14):
+        loops = f"object.data.all(x{level}, {loops})"
+    await define(server, *({"expression": loops} for _ in range(30)))
+    await bind(server, "Deny")
+    began = time.thread_time()
+    code, status = await create(server, "one", {"a": "b"})
+    text = "validation failed due to running out of cost budget, no further validation rules will be run"
+    assert (code, status["message"].partition("denied request: ")[2]) == (422, text)
+    assert time.thread_time() - began < 3
 
 
 def test_only_variables_that_somebody_uses_are_evaluated() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -20,12 +22,14 @@ MAX_LENGTH = 64 * 1024
 class Bindings:
     """Values of variables, measured and handed to the engine once however many expressions are evaluated on them.
 
-    `ask` answers what expressions ask the variable `authorizer`.
+    `ask` answers what expressions ask the variable `authorizer`. Once this thread has used as much processor time as
+    `until` says (time.thread_time), nothing more is evaluated.
     """
 
-    def __init__(self, values: Mapping[str, Any], ask: Ask | None = None) -> None:
+    def __init__(self, values: Mapping[str, Any], ask: Ask | None = None, *, until: float = math.inf) -> None:
         self.values = values
         self.ask = ask
+        self.until = until
         self._sizes: dict[str, float] = {}
         self._activations: dict[cel.Env, cel.Activation] = {}
 
@@ -99,6 +103,8 @@ class Program:
         Raises EvaluationError; CostExceeded before anything is done for what would take too long.
         """
         bindings = given if isinstance(given, Bindings) else Bindings(given)
+        if bindings.until < math.inf and time.thread_time() > bindings.until:
+            raise errors.CostExceeded
         if self._harmless_to < cost.HUGE:
             self._check_cost(bindings.sizes())
         token = _asking(bindings.ask)

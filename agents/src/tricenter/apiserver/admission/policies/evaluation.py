@@ -72,13 +72,14 @@ class _Scope:
     def __init__(self, policy: Policy, seen: View, authorizer: Authorizer, values: Mapping[str, Any]) -> None:
         self._failures: dict[str, str] = {}
         variables: Object = {}
-        self.bindings = expressions.values(seen, authorizer, **values, variables=variables)
+        until = expressions.budget()
+        self.bindings = expressions.values(seen, authorizer, until=until, **values, variables=variables)
         for name, expression in policy.variables.items():
             try:
                 variables[name] = cel.bindable(self.value(expression))
             except cel.CelError as error:
                 self._failures[name] = str(error)
-            self.bindings = expressions.values(seen, authorizer, **values, variables=dict(variables))
+            self.bindings = expressions.values(seen, authorizer, until=until, **values, variables=dict(variables))
 
     def value(self, expression: str) -> Any:
         """The value of an expression. Raises CelError."""

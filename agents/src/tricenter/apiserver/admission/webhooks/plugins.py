@@ -63,7 +63,7 @@ class _Webhooks:
         if not hook.conditions:
             return seen
         try:
-            bindings = expressions.values(seen, self._authorizer)
+            bindings = expressions.values(seen, self._authorizer, until=expressions.budget())
             return seen if expressions.conditions_hold(hook.conditions, bindings) else None
         except cel.CelError as error:
             if hook.ignores_failure:
