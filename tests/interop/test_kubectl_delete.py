@@ -76,7 +76,7 @@ def test_a_namespace_takes_everything_with_it(whole: Any, token: str) -> None:
     assert whole("get", "namespace", name, "-o", "jsonpath={.status.phase}") == "Terminating"
     said = inside.refused("create", "configmap", "late")
     assert f"unable to create new content in namespace {name} because it is being terminated" in said
-    whole("wait", f"namespace/{name}", "--for=condition=NamespaceContentRemaining", "--timeout=20s")
+    whole("wait", f"namespace/{name}", "--for=condition=NamespaceFinalizersRemaining", "--timeout=20s")
     inside("patch", "cm", "held", "--type=json", '-p=[{"op": "remove", "path": "/metadata/finalizers"}]')
     whole("wait", f"namespace/{name}", "--for=delete", "--timeout=30s")
 

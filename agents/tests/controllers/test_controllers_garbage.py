@@ -78,11 +78,16 @@ def test_blocking_and_waiting() -> None:
 
 
 def test_a_namespace_says_what_it_waits_for() -> None:
-    known = namespaces.progress([], {"crontabs.example.com": 2}, frozenset({"metrics.k8s.io"}))
+    left = [{"metadata": {"name": "a", "finalizers": ["example.com/hold"]}}, {"metadata": {"name": "b"}}]
+    known = namespaces.progress([], {"crontabs.example.com": left}, frozenset({"metrics.k8s.io"}))
     assert {item["type"]: (item["reason"], item["message"]) for item in known} == {
         "NamespaceContentRemaining": (
             "SomeResourcesRemain",
             "Some resources are remaining: crontabs.example.com has 2 resource instances",
+        ),
+        "NamespaceFinalizersRemaining": (
+            "SomeFinalizersRemain",
+            "Some content in the namespace has finalizers remaining: example.com/hold in 1 resource instances",
         ),
         "NamespaceDeletionDiscoveryFailure": (
             "DiscoveryFailed",

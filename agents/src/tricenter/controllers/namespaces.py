@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import Any
 
 from tricenter.client import Resource, errors
@@ -16,16 +17,25 @@ FINALIZER = "kubernetes"
 _AGAIN_SECONDS = 1.0
 
 
-def progress(known: list[Object], left: dict[str, int], failed: frozenset[str]) -> list[Object]:
+def progress(known: list[Object], left: dict[str, list[Object]], failed: frozenset[str]) -> list[Object]:
     """Conditions of a namespace that waits: for what is left, by resource, and for groups that did not answer."""
     if left:
-        listed = ", ".join(f"{name} has {count} resource instances" for name, count in sorted(left.items()))
+        listed = ", ".join(f"{name} has {len(items)} resource instances" for name, items in sorted(left.items()))
         text = f"Some resources are remaining: {listed}"
         known = conditions.updated(known, "NamespaceContentRemaining", "True", "SomeResourcesRemain", text)
+    holding = Counter(name for items in left.values() for item in items for name in _finalizers(item))
+    if holding:
+        listed = ", ".join(f"{name} in {count} resource instances" for name, count in sorted(holding.items()))
+        text = f"Some content in the namespace has finalizers remaining: {listed}"
+        known = conditions.updated(known, "NamespaceFinalizersRemaining", "True", "SomeFinalizersRemain", text)
     if failed:
         text = f"Discovery failed for some groups, {len(failed)} failing: {', '.join(sorted(failed))}"
         known = conditions.updated(known, "NamespaceDeletionDiscoveryFailure", "True", "DiscoveryFailed", text)
     return known
+
+
+def _finalizers(item: Object) -> list[str]:
+    return item["metadata"].get("finalizers") or []
 
 
 class Namespaces(Controller):
@@ -56,16 +66,16 @@ class Namespaces(Controller):
             return None
         return None
 
-    async def _empty(self, namespace: str, resources: list[Resource]) -> dict[str, int]:
+    async def _empty(self, namespace: str, resources: list[Resource]) -> dict[str, list[Object]]:
         """Delete all content; what is still there, by resource."""
         # Pods last: while they stop they may still read what they were given.
         others = [res for res in resources if res != PODS]
-        counts = await asyncio.gather(*(self._empty_one(namespace, res) for res in others))
-        left = {str(res): count for res, count in zip(others, counts, strict=True) if count}
+        found = await asyncio.gather(*(self._empty_one(namespace, res) for res in others))
+        left = {str(res): items for res, items in zip(others, found, strict=True) if items}
         pods = await self._empty_one(namespace, PODS)
         return left | ({str(PODS): pods} if pods else {})
 
-    async def _empty_one(self, namespace: str, res: Resource) -> int:
+    async def _empty_one(self, namespace: str, res: Resource) -> list[Object]:
         items = (await self.api.list(res, namespace)).items
         for item in items:
             metadata = item["metadata"]
@@ -75,9 +85,9 @@ class Namespaces(Controller):
                 await self.api.delete(res, metadata["name"], namespace, uid=metadata["uid"], propagation="Background")
             except (errors.NotFound, errors.Conflict):
                 continue
-        return len((await self.api.list(res, namespace)).items) if items else 0
+        return (await self.api.list(res, namespace)).items if items else []
 
-    async def _report(self, namespace: Object, left: dict[str, int], failed: frozenset[str]) -> None:
+    async def _report(self, namespace: Object, left: dict[str, list[Object]], failed: frozenset[str]) -> None:
         before = (namespace.get("status") or {}).get("conditions") or []
         known = progress(before, left, failed)
         if known == before:
