@@ -113,12 +113,10 @@ class Server:
 
     async def _in_time(self, http: Request, info: RequestInfo) -> web.StreamResponse:
         """The answer, or Timeout; a write that is under way is not interrupted, its client only hears no more of it."""
+        seconds = self._limits.seconds(http, info)
         try:
-            async with asyncio.timeout(self._limits.seconds(http, info)) as limit:
-                return await self._answer(http, info)
+            return await self._limits.overdue.within(seconds, self._answer(http, info))
         except TimeoutError as error:
-            if not limit.expired():
-                raise
             if http.status:
                 # The head is on its way, so that a Status would be read as a part of the answer.
                 if http.transport is not None:

@@ -24,6 +24,8 @@ Line = Callable[[], bytes]
 
 _QUEUE = 10_000
 _BATCH = 200
+_GATHER_SECONDS = 0.05
+"""How long lines are gathered, so that many are one write; what a crash may lose."""
 _DAY = 86_400.0
 
 
@@ -37,7 +39,7 @@ class AuditLog:
         self._max_age = max_age_days * _DAY
         self._queue: deque[Line] = deque()
         self._wake = threading.Event()
-        self._ending = False
+        self._ending = threading.Event()
         self._file = -1
         self.dropped = 0
         self._thread = threading.Thread(target=self._run, name="audit", daemon=True)
@@ -54,7 +56,7 @@ class AuditLog:
 
     def close(self, seconds: float = 5.0) -> None:
         """Write what waits, then end."""
-        self._ending = True
+        self._ending.set()
         self._wake.set()
         self._thread.join(seconds)
 
@@ -63,10 +65,11 @@ class AuditLog:
     def _run(self) -> None:
         while True:
             self._wake.wait()
+            self._ending.wait(_GATHER_SECONDS)
             self._wake.clear()
             while self._queue:
                 self._write([self._queue.popleft() for _ in range(min(_BATCH, len(self._queue)))])
-            if self._ending:
+            if self._ending.is_set():
                 if self._file >= 0:
                     os.close(self._file)
                 return

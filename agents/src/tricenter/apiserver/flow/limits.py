@@ -40,6 +40,7 @@ class Limits:
         self._resources = resources
         self._seats = config.max_requests
         self._longest = config.request_seconds
+        self.overdue = deadline.Overdue(config.request_seconds)
         self._metrics = metrics
         self._caches = {plural: resources[defaults.GROUP, plural].objects for plural in (
             "flowschemas", "prioritylevelconfigurations",
