@@ -49,8 +49,9 @@ def test_exec(core: client.CoreV1Api, place: tuple[str, str]) -> None:
 def test_exec_with_input_and_exit_code(core: client.CoreV1Api, place: tuple[str, str]) -> None:
     words = {"command": ["sh"], "stdin": True, "stdout": True, "stderr": True, "tty": False}
     shell = stream(core.connect_get_namespaced_pod_exec, *place, **words, _preload_content=False)
-    shell.write_stdin("echo $((6*7)); exit 9\n")
+    shell.write_stdin("echo $((6*7))\n")
     assert shell.readline_stdout(timeout=20) == "42"
+    shell.write_stdin("exit 9\n")
     shell.run_forever(timeout=20)
     assert shell.returncode == 9
     shell.close()

@@ -9,9 +9,9 @@ from __future__ import annotations
 import collections
 import json
 import os
+import shutil
 import subprocess
 import sys
-import tarfile
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,11 +48,10 @@ def suite(request: pytest.FixtureRequest, environment: Path, tmp_path: Path) -> 
     """A suite's name and its unpacked source package, in the version that is installed."""
     name = request.param
     version = next(line.split()[0] for line in REQUIREMENTS.read_text().splitlines() if line.startswith(f"{name}=="))
-    command = [environment / "pip", "download", "--quiet", "--no-deps", "--no-binary=:all:", "--no-build-isolation"]
+    command = [environment / "pip", "download", "--quiet", "--no-deps", f"--no-binary={name}"]
     subprocess.run([*command, f"--dest={tmp_path}", version], check=True)
     (archive,) = tmp_path.glob("*.tar.gz")
-    with tarfile.open(archive) as packed:
-        packed.extractall(tmp_path, filter="data")
+    shutil.unpack_archive(archive, tmp_path)
     return name, tmp_path / archive.name.removesuffix(".tar.gz")
 
 
