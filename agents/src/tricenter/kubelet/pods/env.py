@@ -7,7 +7,6 @@ import re
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
-from tricenter.apimachinery import quantity
 from tricenter.kubelet.pods import expansion, fields
 
 Object = dict[str, Any]
@@ -127,8 +126,3 @@ async def _data(pod: Object, kind: str, reference: Object, lookup: Lookup) -> di
 def _is_variable(name: str) -> bool:
     """Whether a key may become a variable: anything printable without = (KEP-4369)."""
     return bool(name) and re.fullmatch(r"[ -<>-~]+", name) is not None
-
-
-def default_limits(allocatable: dict[str, str]) -> dict[str, str]:
-    """What resourceFieldRef says for a container without a limit: the node's allocatable."""
-    return {name: quantity.canonical(allocatable[name]) for name in ("cpu", "memory") if name in allocatable}
