@@ -4,7 +4,7 @@
     .venv/bin/python replica/status.py [--time PHASE=SECONDS ...]
 
 With --time (as `tricenter up` calls it) it also prints the time of each phase and what to try next.
-Exits with 1 if a machine does not answer or has failed units.
+Exits with 1 if a machine does not answer, lacks its address or has failed units.
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ from rich.tree import Tree
 
 ROOT = Path(__file__).resolve().parents[1]
 STATE = Path(os.environ.get("TRICENTER_STATE", "/var/lib/tricenter"))
-QUESTION = "systemctl --failed --plain --no-legend --no-pager | cut -d' ' -f1"
+QUESTION = """
+[ -z "{address}" ] || [ -n "$(ip -4 address show to {address})" ] || echo lacks {address}
+systemctl --failed --plain --no-legend --no-pager | sed 's/ .*/ failed/'
+"""
 AT_ONCE = 8
 """Machines asked at the same time."""
 PATIENCE = 20.0
@@ -44,7 +47,7 @@ def main() -> int:
     phases = [phase.partition("=") for phase in parser.parse_args().time]
     console = Console(highlight=False)
     hosts = _hosts()
-    health = asyncio.run(_health(list(hosts)))
+    health = asyncio.run(_health(hosts))
     console.print(_tree(hosts, health))
     if phases:
         console.print("  ".join(f"{name} {seconds} s" for name, _, seconds in phases))
@@ -59,16 +62,17 @@ def _hosts() -> dict[str, dict[str, Any]]:
     return variables
 
 
-async def _health(names: list[str]) -> dict[str, str]:
+async def _health(hosts: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     """Return what is wrong with each machine, empty if nothing."""
     if not (STATE / "ssh_config").exists():
-        return dict.fromkeys(names, "down")
+        return dict.fromkeys(hosts, "down")
     gate = asyncio.Semaphore(AT_ONCE)
 
     async def ask(name: str) -> str:
+        question = QUESTION.format(address=hosts[name].get("machine_address", ""))
         async with gate:
             ssh = await asyncio.create_subprocess_exec(
-                *("ssh", "-F", str(STATE / "ssh_config"), "-o", "BatchMode=yes", name, QUESTION),
+                *("ssh", "-F", str(STATE / "ssh_config"), "-o", "BatchMode=yes", name, question),
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.DEVNULL,
             )
@@ -79,10 +83,9 @@ async def _health(names: list[str]) -> dict[str, str]:
                 return "does not answer"
             if ssh.returncode:
                 return "does not answer"
-            failed = output.decode().split()
-            return f"failed: {', '.join(failed)}" if failed else ""
+            return ", ".join(output.decode().splitlines())
 
-    return dict(zip(names, await asyncio.gather(*(ask(name) for name in names)), strict=True))
+    return dict(zip(hosts, await asyncio.gather(*(ask(name) for name in hosts)), strict=True))
 
 
 def _tree(hosts: Mapping[str, Mapping[str, Any]], health: Mapping[str, str]) -> Tree:

@@ -1,4 +1,4 @@
-"""Preflight of the machines themselves: operating system, memory, disk. Pure functions over what `survey` found."""
+"""Preflight of the machines themselves: system, memory, disk, addresses. Pure functions over what `survey` found."""
 
 from __future__ import annotations
 
@@ -41,14 +41,30 @@ def capacity_problems(
                 yield problem(host, what, f"give it more {kind} or fewer functions")
 
 
+def interface_problems(found: Surveys, machines: Mapping[str, Mapping[str, Any]]) -> Iterator[Problem]:
+    """A machine whose address in its rack is on none of its interfaces: its routing would never come up."""
+    for host, survey in found.items():
+        address = machines[host].get("machine_address")
+        if address and address not in survey["addresses"]:
+            what = (
+                f"machine_address {address} is on none of its interfaces, which have {', '.join(survey['addresses'])}"
+            )
+            yield problem(host, what, "set up the machine's network, or correct machine_address")
+
+
 def machine_problems(
     found: Surveys,
+    machines: Mapping[str, Mapping[str, Any]],
     supported: Mapping[str, Iterable[str]],
     needs: Mapping[str, Mapping[str, int]],
     functions: Mapping[str, Iterable[str]],
 ) -> list[Problem]:
     """Everything that is wrong with the machines that answered."""
-    return [*system_problems(found, supported), *capacity_problems(found, needs, functions)]
+    return [
+        *system_problems(found, supported),
+        *capacity_problems(found, needs, functions),
+        *interface_problems(found, machines),
+    ]
 
 
 class FilterModule:

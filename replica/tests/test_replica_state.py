@@ -98,8 +98,8 @@ def test_the_identity_of_a_machine_is_a_disk_of_its_files() -> None:
         management="198.18.0.9",
         address="10.1.1.9",
         interfaces=(
-            plan.Interface(name="mgmt0", mac="02:00:00:00:00:01"),
             plan.Interface(name="eth0", mac="02:00:00:00:00:02"),
+            plan.Interface(name="mgmt0", mac="02:00:00:00:00:01"),
         ),
     )
     assert warm.fits(machine)
@@ -110,8 +110,8 @@ def test_the_identity_of_a_machine_is_a_disk_of_its_files() -> None:
         script = archive.extractfile(warm.SCRIPT)
         assert script is not None
         text = script.read().decode()
-    # eth0 has to be free before eth1 takes its name.
-    assert text.index("name mgmt0 address 02:00:00:00:00:01") < text.index("name eth0 address 02:00:00:00:00:02")
+    assert "ip link set eth0 name eth0 address 02:00:00:00:00:02" in text
+    assert "ip link set eth1 name mgmt0 address 02:00:00:00:00:01" in text
 
 
 def test_links_delay_each_port_by_half() -> None:

@@ -149,9 +149,7 @@ def _machine(  # noqa: PLR0917 -- no two are alike
     management: str,
 ) -> Machine:
     prefix = ipaddress.ip_network(management).prefixlen
-    interfaces = [
-        Interface(name=MANAGEMENT, mac=mac(name, MANAGEMENT), addresses=(f"{facts['ansible_host']}/{prefix}",))
-    ]
+    interfaces = []
     is_switch = name in switches.values()
     for cable in cables:
         for end, peer in ((cable.a, cable.b), (cable.b, cable.a)):
@@ -163,6 +161,10 @@ def _machine(  # noqa: PLR0917 -- no two are alike
                 interfaces.append(Interface(name=end.interface, mac=end.mac, bridge=RACK_BRIDGE))
             else:
                 interfaces.append(_rack_port(end, facts))
+    # Last: the kernel calls a virtual machine's first card eth0, so the rack's keeps that name. Were they to swap names
+    # at boot, udev might give up on the one whose name the other still has.
+    own = f"{facts['ansible_host']}/{prefix}"
+    interfaces.append(Interface(name=MANAGEMENT, mac=mac(name, MANAGEMENT), addresses=(own,)))
     bridges = ((RACK_BRIDGE, _in_rack(str(facts["rack_gateway"]), facts)),) if is_switch else ()
     return Machine(
         name=name,

@@ -11,11 +11,7 @@ from kubernetes import client, config
 from kubernetes.stream import portforward, stream
 from manifests import many, pod
 
-pytestmark = [
-    pytest.mark.usefixtures("nodes"),
-    # the client leaves sockets to the garbage collector
-    pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = pytest.mark.usefixtures("nodes")
 
 
 @pytest.fixture(scope="module")

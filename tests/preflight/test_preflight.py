@@ -172,13 +172,15 @@ def test_a_variable_that_a_function_needs(inventory: given.Inventory) -> None:
 
 
 def survey(**changes: Any) -> dict[str, Any]:
-    return {"os_id": "debian", "os_version": "13", "memory_mb": 2000, "disk_mb": 20000} | changes
+    system = {"os_id": "debian", "os_version": "13", "memory_mb": 2000, "disk_mb": 20000}
+    return system | {"addresses": ["127.0.0.1", "10.1.1.11", "10.1.1.21", "10.1.2.31"]} | changes
 
 
 def survey_findings(inventory: given.Inventory, **surveys: dict[str, Any]) -> str:
     known = given.schema()
     found = {host.replace("_", "-"): value for host, value in surveys.items()}
-    problems = machines.machine_problems(found, known["supported_systems"], known["machine_needs"], inventory.functions)
+    limits = known["supported_systems"], known["machine_needs"]
+    problems = machines.machine_problems(found, inventory.machines, *limits, inventory.functions)
     return texts(problems)
 
 
@@ -200,6 +202,12 @@ def test_too_little_memory(inventory: given.Inventory) -> None:
 def test_too_little_disk(inventory: given.Inventory) -> None:
     found = survey_findings(inventory, east1_node1=survey(disk_mb=1000))
     assert "east1-node1: has 1000 MB of disk, node needs 4000 MB. Remedy: give it more disk" in found
+
+
+def test_an_address_that_the_machine_does_not_have(inventory: given.Inventory) -> None:
+    found = survey_findings(inventory, east1_lb1=survey(addresses=["127.0.0.1", "198.18.0.11"]))
+    said = "machine_address 10.1.1.11 is on none of its interfaces, which have 127.0.0.1, 198.18.0.11. Remedy: set up"
+    assert f"east1-lb1: {said}" in found
 
 
 def test_the_survived_losses_in_words(inventory: given.Inventory) -> None:
