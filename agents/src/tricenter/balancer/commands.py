@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 _PATIENCE = 60.0
 """Seconds; an emulated machine that boots is slow, but a command that hangs must not stop the agent for ever."""
@@ -24,7 +25,9 @@ async def run(*command: str) -> str:
         async with asyncio.timeout(_PATIENCE):
             output, _ = await process.communicate()
     except BaseException as error:
-        process.kill()
+        # One that has ended by itself, as at the end of the unit's control group, must not hide why we stop.
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
         await process.wait()
         if isinstance(error, TimeoutError):
             raise CommandError(f"{' '.join(command)}: no end after {_PATIENCE:.0f} s") from error
