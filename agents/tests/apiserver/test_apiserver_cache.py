@@ -10,6 +10,7 @@ import pytest
 from tricenter.apimachinery import selectors
 from tricenter.apiserver.cache import selectable
 from tricenter.apiserver.cache.history import Change
+from tricenter.apiserver.cache.pacing import Pace
 from tricenter.apiserver.cache.predicate import Predicate
 from tricenter.apiserver.cache.resource import ResourceCache
 from tricenter.apiserver.cache.watcher import Watcher
@@ -39,7 +40,7 @@ class Pods:
         self.cache.apply(Change(self.revision, self.cache.get(namespace, name), None))
 
     def watch(self, predicate: Predicate, since: int | None = None, limit: int = 1 << 20) -> Watcher:
-        watcher = Watcher(predicate, limit=limit)
+        watcher = Watcher(predicate, limit=limit, pace=Pace())
         self.cache.attach(watcher, since)
         return watcher
 
@@ -117,7 +118,7 @@ async def test_an_encoded_event_is_shared() -> None:
         return b"{}\n"
 
     for _ in range(10):
-        watcher = Watcher(Predicate(), limit=1000, form="counted", encode=encode)
+        watcher = Watcher(Predicate(), limit=1000, pace=Pace(), form="counted", encode=encode)
         pods.cache.attach(watcher, None)
     pods.put("p")
     assert len(encoded) == 1

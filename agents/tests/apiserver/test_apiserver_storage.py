@@ -8,6 +8,7 @@ from apiserver_harness import EtcdProcess
 
 from tricenter.apiserver import errors
 from tricenter.apiserver.assembly import Parts
+from tricenter.apiserver.cache.pacing import Pace
 from tricenter.apiserver.cache.predicate import Predicate
 from tricenter.apiserver.cache.watcher import Watcher
 from tricenter.apiserver.storage.store import Lost
@@ -125,7 +126,7 @@ async def test_a_read_waits_for_revisions_that_bring_no_event(parts: Parts) -> N
 
 async def test_watching_goes_on_over_a_restart_of_etcd(parts: Parts, etcd: EtcdProcess) -> None:
     cache = parts.resources["", "configmaps"].objects
-    watcher = Watcher(Predicate(), limit=1 << 20)
+    watcher = Watcher(Predicate(), limit=1 << 20, pace=Pace())
     cache.attach(watcher, None)
     await parts.store.create(f"{PREFIX}a/before", config_map("before"))
     assert b"before" in await asyncio.wait_for(watcher.take(), 5)
@@ -143,7 +144,7 @@ async def test_watches_end_when_etcd_forgot_what_they_missed(parts: Parts, etcd:
     for name in ("x", "y", "z"):
         await parts.store.create(f"{PREFIX}a/{name}", config_map(name))
     await parts.fresh.wait()
-    watcher = Watcher(Predicate(), limit=1 << 20)
+    watcher = Watcher(Predicate(), limit=1 << 20, pace=Pace())
     cache.attach(watcher, None)
     await parts.etcd.compact(await parts.fresh.revision())
     etcd.stop()

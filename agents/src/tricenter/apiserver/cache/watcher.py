@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from tricenter.apiserver.cache.entry import Entry
 from tricenter.apiserver.cache.history import ADDED, DELETED, MODIFIED, Change
+from tricenter.apiserver.cache.pacing import Pace
 from tricenter.apiserver.cache.predicate import Predicate
 
 Encode = Callable[[str, bytes], bytes]
@@ -22,9 +23,17 @@ class Watcher:
     """Collects encoded events; the connection's task takes them. Bounded: too much undelivered ends the watch."""
 
     def __init__(
-        self, predicate: Predicate, *, limit: int, form: str = "json", encode: Encode = json_event, since: int = 0
+        self,
+        predicate: Predicate,
+        *,
+        limit: int,
+        pace: Pace,
+        form: str = "json",
+        encode: Encode = json_event,
+        since: int = 0,
     ) -> None:
         self.predicate = predicate
+        self._pace = pace
         self.on_overflow: Callable[[], None] = _nothing
         self._since = since
         self.overflowed = False
@@ -76,14 +85,15 @@ class Watcher:
             self._notify()
 
     def _notify(self) -> None:
-        if self._wake is not None and not self._wake.done():
-            self._wake.set_result(None)
+        if self._wake is not None:
+            self._pace.wake(self._wake)
+            self._wake = None
 
     async def take(self) -> bytes:
         """Wait for events and take all of them; empty when the watch has ended."""
         while not self._pending and not self.ended:
-            self._wake = asyncio.get_running_loop().create_future()
-            await self._wake
+            wake = self._wake = asyncio.get_running_loop().create_future()
+            await wake
         if self.overflowed:
             return b""
         chunk = self._pending[0] if len(self._pending) == 1 else b"".join(self._pending)

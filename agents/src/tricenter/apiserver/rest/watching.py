@@ -15,6 +15,7 @@ from tricenter.apiserver.cache.entry import Entry
 from tricenter.apiserver.cache.freshness import Freshness
 from tricenter.apiserver.cache.history import ADDED, BOOKMARK, ERROR
 from tricenter.apiserver.cache.mirror import Mirror
+from tricenter.apiserver.cache.pacing import Pace
 from tricenter.apiserver.cache.watcher import Encode, Watcher, json_event
 from tricenter.apiserver.config import Config
 from tricenter.apiserver.negotiation import JSON
@@ -52,6 +53,7 @@ class Watching:
         self._mirror = mirror
         self._fresh = fresh
         self._open: set[Watcher] = set()
+        self._pace = Pace()
 
     def end_all(self) -> None:
         """End all watches: the server is going."""
@@ -91,7 +93,7 @@ class Watching:
         include = shapes.include(call.query.get("includeObject", ""))
         form, encode = shapes.event_encoder(call.resource, call.form, include)
         limit = self._config.watch_queue_bytes
-        watcher = Watcher(wanted, limit=limit, form=form, encode=encode, since=options.revision)
+        watcher = Watcher(wanted, limit=limit, pace=self._pace, form=form, encode=encode, since=options.revision)
         return _Opened(call=call, options=options, watcher=watcher, encode=encode)
 
     async def _begin(self, opened: _Opened) -> None:

@@ -1,0 +1,63 @@
+"""Watches hear of an event at once while there is time, and of several together while there is none."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from tricenter.apiserver.cache.pacing import Pace
+
+BUSY = 0.008
+
+
+async def woken(pace: Pace, work: float = 0.0) -> float:
+    """Wait for a round, work as a delivery does; when it began."""
+    sleeper = asyncio.get_running_loop().create_future()
+    pace.wake(sleeper)
+    await sleeper
+    began = time.monotonic()
+    time.sleep(work)  # noqa: ASYNC251  # a delivery holds up the loop, and that is what is measured
+    return began
+
+
+async def test_a_watch_is_woken_at_once() -> None:
+    pace, began = Pace(), time.monotonic()
+    for _ in range(50):
+        await woken(pace)
+    assert time.monotonic() - began < 50 * 0.02
+
+
+async def test_events_gather_after_a_round_that_took_long() -> None:
+    pace = Pace()
+    first = await woken(pace, BUSY)
+    early = asyncio.create_task(woken(pace))
+    await asyncio.sleep(BUSY / 2)
+    late = asyncio.create_task(woken(pace))
+    assert await early - first >= 2.5 * BUSY
+    await asyncio.sleep(0)
+    assert late.done()
+
+
+async def test_what_comes_during_a_round_has_another() -> None:
+    pace = Pace()
+
+    async def again() -> float:
+        await woken(pace, BUSY)
+        return await woken(pace)
+
+    assert await asyncio.wait_for(again(), 1) > 0
+
+
+async def test_a_round_is_never_far_away() -> None:
+    pace = Pace()
+    first = await woken(pace, 0.3)
+    assert await woken(pace) - first < 0.3 + 0.4
+
+
+async def test_a_sleeper_that_has_gone_does_not_stop_the_others() -> None:
+    pace = Pace()
+    gone = asyncio.create_task(woken(pace))
+    stays = asyncio.create_task(woken(pace))
+    await asyncio.sleep(0)
+    gone.cancel()
+    assert await asyncio.wait_for(stays, 1) > 0
