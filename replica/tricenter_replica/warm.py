@@ -2,7 +2,7 @@
 
 One machine without identity boots once for each image and waits on its second serial port; QEMU then writes its memory
 to a file (docs/devel/migration in QEMU). A new machine starts from that memory and from a copy of the disk, and gets
-its name, addresses, keys and time from a third disk: a tar archive that `IDENTITY` unpacks.
+its name, addresses and keys from a third disk, a tar archive that `IDENTITY` unpacks, and the time from its own clock.
 """
 
 from __future__ import annotations
@@ -34,10 +34,13 @@ MACS = tuple(f"02:00:00:00:00:0{index}" for index in range(INTERFACES))
 IDENTITY_DISK = "identity.tar"
 IDENTITY_BYTES = 1 << 20
 """Size of the third disk; it has to be the same before and after."""
-BOOT_SECONDS = 120.0
+BOOT_SECONDS = 600.0
+"""As long as any emulated machine may take (`machines.READY_WITHIN`): a host full of other work took more than 120."""
 BANDWIDTH = 1 << 40
 """Bytes a second: QEMU would spare a network that is not there."""
 WAITING = b"tricenter: waits for its identity"
+WORD = "become"
+"""Comes over the second serial port once the third disk is there."""
 SCRIPT = "run/tricenter-identity.sh"
 
 IDENTITY = f"""\
@@ -53,8 +56,9 @@ find /opt/tricenter/venv/lib -name '*.so' -exec cat {{}} + > /dev/null
 sync
 echo "{WAITING.decode()}" > /dev/console
 # The first byte may be lost while the port wakes up: the word is preceded by an empty line.
-while read -r seconds; do [ "${{#seconds}}" -lt 10 ] || break; done < /dev/ttyS1
-date --set "@$seconds" > /dev/null
+while read -r word; do [ "$word" != {WORD} ] || break; done < /dev/ttyS1
+# The memory's time is that of the day when it was kept; the clock of the board is the host's.
+date --set "@$(cat /sys/class/rtc/rtc0/since_epoch)" > /dev/null
 tar --extract --file /dev/vdc --directory /
 . /{SCRIPT}
 echo "tricenter: is $(hostname)" > /dev/console
@@ -157,9 +161,9 @@ def identity(machine: Machine, content: Mapping[str, File]) -> bytes:
 
 
 def start_options(folder: Path, warm: Warm) -> list[str]:
-    """Return QEMU's options that start from the memory of `warm`; the word with the time is written to `folder`."""
+    """Return QEMU's options that start from the memory of `warm`; the word is written to `folder`."""
     word = folder / "word"
-    word.with_suffix(".in").write_text(f"\n\n{int(time.time())}\n")
+    word.with_suffix(".in").write_text(f"\n\n{WORD}\n")
     word.with_suffix(".out").touch()
     return [
         *("-chardev", f"pipe,id=word,path={word}", "-serial", "chardev:word"),

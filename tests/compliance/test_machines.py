@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -24,6 +25,8 @@ UNITS = {
     "ingress": ["nginx", "tricenter-ingress"],
 }
 """Group → the systemd units that its machines run."""
+CLOCK_SECONDS = 2.0
+"""How far the clock of a machine may be off; the clock of a virtual machine's board counts whole seconds."""
 
 
 @pytest.mark.on("all")
@@ -50,3 +53,12 @@ def test_no_unit_has_failed(machine: Any, host: Any) -> None:
 def test_private_keys_are_readable_by_root_only(machine: Any, host: Any) -> None:
     found = host.run("find /etc/tricenter/pki -name '*.key' ! -perm 0600").stdout.strip()
     assert not found, f"keys that others can read on {machine}: {found}"
+
+
+@pytest.mark.on("all")
+def test_the_clock_agrees_with_the_control_hosts(machine: Any, host: Any) -> None:
+    """Certificates, logs and the age of objects are compared between machines."""
+    before = time.time()
+    there = float(host.check_output("date +%s.%N"))
+    after = time.time()
+    assert before - CLOCK_SECONDS < there < after + CLOCK_SECONDS, f"{machine} is {there - after:+.1f} s off"
