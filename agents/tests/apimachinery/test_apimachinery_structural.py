@@ -105,10 +105,7 @@ _PRUNED: Object = {
 def test_pruning(spec: Object, unknown: list[str], left: Object) -> None:
     schema = {"type": "object", "properties": {"spec": _PRUNED}}
     obj = widget(spec)
-    before = copy.deepcopy(obj)
-    assert pruning.unknown_fields(obj, schema) == unknown
-    assert obj == before
-    pruning.prune(obj, schema)
+    assert pruning.prune(obj, schema) == unknown
     assert obj["spec"] == left
 
 

@@ -14,7 +14,7 @@ from tricenter.apimachinery.schema import custom, definitions, types, validators
 from tricenter.apimachinery.schema.types import Shape, Type
 from tricenter.apimachinery.structural import expressions, pruning
 
-__all__ = ["FieldError", "Schema", "Shape", "Type", "merge_info", "of", "prune", "unknown_fields", "validate"]
+__all__ = ["FieldError", "Schema", "Shape", "Type", "merge_info", "of", "prune", "validate"]
 
 
 class Schema:
@@ -55,19 +55,14 @@ def of(kind: Kind) -> Schema:
     return found
 
 
-def unknown_fields(kind: Kind, obj: dict[str, Any]) -> list[str]:
-    """Paths of the fields that the kind does not have, e.g. `spec.containers[0].imge`."""
-    if kind.structural is not None:
-        return pruning.unknown_fields(obj, kind.structural)
-    return walk.unknown_fields(obj, of(kind).type)
+def prune(kind: Kind, obj: dict[str, Any]) -> list[str]:
+    """Drop unknown fields, of built-in kinds nulls too, write quantities and times canonically; in place.
 
-
-def prune(kind: Kind, obj: dict[str, Any]) -> None:
-    """Drop unknown fields, of built-in kinds nulls too, write quantities and times canonically; in place."""
+    Returns the paths of the fields that the kind does not have, e.g. `spec.containers[0].imge`.
+    """
     if kind.structural is not None:
-        pruning.prune(obj, kind.structural)
-        return
-    walk.prune(obj, of(kind).type)
+        return pruning.prune(obj, kind.structural)
+    return walk.prune(obj, of(kind).type)
 
 
 def validate(kind: Kind, obj: dict[str, Any]) -> list[FieldError]:

@@ -12,94 +12,60 @@ _STRUCT, _LIST, _MAP, _SCALAR = Shape.STRUCT, Shape.LIST, Shape.MAP, Shape.SCALA
 _TIME_LENGTH = len("2026-01-02T03:04:05Z")
 _MICRO_LENGTH = len("2026-01-02T03:04:05.000006Z")
 
-
-def unknown_fields(obj: dict[str, Any], kind: Type) -> list[str]:
-    """Paths of the fields that the type does not have: `spec.containers[0].imge`."""
-    found: list[str] = []
-    if not _known(obj, kind):
-        _unknown(obj, kind, "", found)
-    return found
+_Unknown = list[tuple[dict[str, Any], str]]
+"""Objects and their members that the schema does not know."""
 
 
-def _known(value: Any, kind: Type) -> bool:
-    """Whether the type has all fields: asked first, for paths are needed for very few objects."""
+def prune(obj: Any, kind: Type) -> list[str]:
+    """Drop unknown fields and nulls and write quantities and times canonically, in place.
+
+    Returns the paths of the unknown fields: `spec.containers[0].imge`. Values of the wrong type are left for
+    validation to report.
+    """
+    unknown: _Unknown = []
+    _prune(obj, kind, unknown)
+    if not unknown:
+        return []
+    # Paths are needed for very few objects, so they are looked for only now.
+    paths: list[str] = []
+    _paths(obj, kind, "", paths)
+    for holder, key in unknown:
+        del holder[key]
+    return paths
+
+
+def _prune(value: Any, kind: Type, unknown: _Unknown) -> None:
     if kind.shape is _STRUCT:
-        return not isinstance(value, dict) or _known_struct(value, kind)
-    element = kind.items
-    if element is None or element.shape is _SCALAR:
-        return True
-    if kind.shape is _LIST:
-        return not isinstance(value, list) or all(_known(child, element) for child in value)
-    return (
-        kind.shape is not _MAP or not isinstance(value, dict) or all(_known(item, element) for item in value.values())
-    )
+        if isinstance(value, dict):
+            _prune_struct(value, kind, unknown)
+    elif kind.shape is _LIST:
+        if isinstance(value, list):
+            _prune_list(value, kind.element, unknown)
+    elif kind.shape is _MAP and isinstance(value, dict):
+        _prune_map(value, kind.element, unknown)
 
 
-def _known_struct(value: dict[str, Any], kind: Type) -> bool:
+def _prune_struct(value: dict[str, Any], kind: Type, unknown: _Unknown) -> None:
+    nulls: list[str] = []
     fields = kind.fields
     for key, child in value.items():
         field = fields.get(key)
         if field is None:
             if not kind.open:
-                return False
-        elif isinstance(child, dict | list) and not _known(child, field):
-            return False
-    return True
-
-
-def _unknown(value: Any, kind: Type, path: str, found: list[str]) -> None:
-    if kind.shape is _STRUCT:
-        if isinstance(value, dict):
-            for key, child in value.items():
-                field = kind.fields.get(key)
-                if field is None:
-                    if not kind.open:
-                        found.append(f"{path}.{key}" if path else key)
-                elif isinstance(child, dict | list):
-                    _unknown(child, field, f"{path}.{key}" if path else key, found)
-    elif kind.shape is _MAP:
-        if kind.element.shape is not _SCALAR and isinstance(value, dict):
-            for key, child in value.items():
-                _unknown(child, kind.element, f"{path}.{key}", found)
-    elif kind.shape is _LIST and kind.element.shape is not _SCALAR and isinstance(value, list):
-        for index, child in enumerate(value):
-            _unknown(child, kind.element, f"{path}[{index}]", found)
-
-
-def prune(value: Any, kind: Type) -> None:
-    """Drop unknown fields and nulls and write quantities and times canonically, in place.
-
-    Values of the wrong type are left for validation to report.
-    """
-    if kind.shape is _STRUCT:
-        if isinstance(value, dict):
-            _prune_struct(value, kind)
-    elif kind.shape is _MAP:
-        if isinstance(value, dict):
-            _prune_map(value, kind.element)
-    elif kind.shape is _LIST and isinstance(value, list):
-        _prune_list(value, kind.element)
-
-
-def _prune_struct(value: dict[str, Any], kind: Type) -> None:
-    dropped: list[str] = []
-    for key, child in value.items():
-        field = kind.fields.get(key)
-        if child is None:
-            if field is not None or not kind.open:
-                dropped.append(key)
-        elif field is None:
-            if not kind.open:
-                dropped.append(key)
+                unknown.append((value, key))
+        elif child is None:
+            nulls.append(key)
         elif field.shape is not _SCALAR:
-            prune(child, field)
+            _prune(child, field, unknown)
         elif field.name in _CANONICAL:
             value[key] = _CANONICAL[field.name](child)
-    for key in dropped:
+    for key in nulls:
         del value[key]
 
 
-def _prune_map(value: dict[str, Any], element: Type) -> None:
+def _prune_map(value: dict[str, Any], element: Type, unknown: _Unknown) -> None:
+    if element.name == "string" and None not in value.values():
+        return  # labels, annotations and data, as they nearly always are
     for key, child in list(value.items()):
         if child is None:
             # decoding null into a map of strings gives the empty string
@@ -108,17 +74,36 @@ def _prune_map(value: dict[str, Any], element: Type) -> None:
             elif element.shape is not Shape.ANY:
                 del value[key]
         elif element.shape is not _SCALAR:
-            prune(child, element)
+            _prune(child, element, unknown)
         elif element.name in _CANONICAL:
             value[key] = _CANONICAL[element.name](child)
 
 
-def _prune_list(value: list[Any], element: Type) -> None:
+def _prune_list(value: list[Any], element: Type, unknown: _Unknown) -> None:
     if element.shape is not _SCALAR:
         for child in value:
-            prune(child, element)
+            _prune(child, element, unknown)
     elif element.name in _CANONICAL:
         value[:] = [_CANONICAL[element.name](child) for child in value]
+
+
+def _paths(value: Any, kind: Type, path: str, found: list[str]) -> None:
+    if kind.shape is _STRUCT:
+        if isinstance(value, dict):
+            for key, child in value.items():
+                field = kind.fields.get(key)
+                if field is None:
+                    if not kind.open:
+                        found.append(f"{path}.{key}" if path else key)
+                elif isinstance(child, dict | list):
+                    _paths(child, field, f"{path}.{key}" if path else key, found)
+    elif kind.shape is _MAP:
+        if kind.element.shape is not _SCALAR and isinstance(value, dict):
+            for key, child in value.items():
+                _paths(child, kind.element, f"{path}.{key}", found)
+    elif kind.shape is _LIST and kind.element.shape is not _SCALAR and isinstance(value, list):
+        for index, child in enumerate(value):
+            _paths(child, kind.element, f"{path}[{index}]", found)
 
 
 def _quantity(value: Any) -> Any:

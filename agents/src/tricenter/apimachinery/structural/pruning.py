@@ -14,21 +14,15 @@ _TYPE_META = ("apiVersion", "kind")
 _NOTHING: Schema = {}
 
 
-def unknown_fields(obj: dict[str, Any], schema: Schema) -> list[str]:
-    """Paths of the fields that would be dropped: `spec.containers[0].imge`."""
-    return _Walk(drop=False).run(obj, schema)
-
-
-def prune(obj: dict[str, Any], schema: Schema) -> None:
-    """Drop them, in place."""
-    _Walk(drop=True).run(obj, schema)
+def prune(obj: dict[str, Any], schema: Schema) -> list[str]:
+    """Drop them, in place; the paths of what was dropped: `spec.containers[0].imge`."""
+    return _Walk().run(obj, schema)
 
 
 class _Walk:
-    """One walk over an object; notes or drops what nothing specifies."""
+    """One walk over an object; notes and drops what nothing specifies."""
 
-    def __init__(self, *, drop: bool) -> None:
-        self._drop = drop
+    def __init__(self) -> None:
         self._found: list[str] = []
 
     def run(self, obj: dict[str, Any], schema: Schema) -> list[str]:
@@ -68,14 +62,11 @@ class _Walk:
         if not isinstance(value, dict):
             return
         kind = types.of_definition(types.OBJECT_META)
-        self._found += (f"{path}.{field}" for field in walk.unknown_fields(value, kind))
-        if self._drop:
-            walk.prune(value, kind)
+        self._found += (f"{path}.{field}" for field in walk.prune(value, kind))
 
     def _unknown(self, value: dict[str, Any], name: str, path: str) -> None:
         self._found.append(path)
-        if self._drop:
-            del value[name]
+        del value[name]
 
 
 def _open(schema: Schema) -> bool:

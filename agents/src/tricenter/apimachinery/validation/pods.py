@@ -177,8 +177,10 @@ _MUTABLE = (
 
 
 def pod_update(old: Object, new: Object) -> Errors:
-    """An update of a pod: nearly everything is fixed."""
+    """An update of a pod: nearly everything is fixed, and a spec that stays as it is stays valid."""
     before, after = sub(old, "spec"), sub(new, "spec")
+    if before == after:
+        return
     yield from pod_spec(after, "spec")
     for name in ("containers", "initContainers"):
         if len(before.get(name) or ()) != len(after.get(name) or ()):

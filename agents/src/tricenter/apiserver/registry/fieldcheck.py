@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from tricenter.apimachinery import schema
@@ -12,12 +13,30 @@ from tricenter.apiserver.rest.call import Call
 _LEVELS = ("Ignore", "Warn", "Strict")
 
 
-def check(call: Call, obj: dict[str, Any]) -> None:
-    """Refuse or warn of unknown fields, as the request wants it, then drop them. Raises BadRequest."""
+def check(call: Call, obj: dict[str, Any], members: AbstractSet[str] | None = None) -> None:
+    """Refuse or warn of unknown fields, as the request wants it, then drop them. Raises BadRequest.
+
+    `members`: what of the object is to be looked at, None for everything. Custom resources are always looked at as a
+    whole, because their schema may have changed since they were stored.
+    """
     kind = call.resource.kind
-    if _level(call) != "Ignore":
-        _complain(call, [f'unknown field "{path}"' for path in schema.unknown_fields(kind, obj)])
-    schema.prune(kind, obj)
+    if members is None or kind.structural is not None:
+        _clean(call, obj)
+        return
+    part = {key: obj[key] for key in members if key in obj}
+    _clean(call, part)
+    for key in members:
+        if key in part:
+            obj[key] = part[key]
+        else:
+            obj.pop(key, None)
+
+
+def _clean(call: Call, obj: dict[str, Any]) -> None:
+    level = _level(call)
+    unknown = schema.prune(call.resource.kind, obj)
+    if level != "Ignore":
+        _complain(call, [f'unknown field "{path}"' for path in unknown])
 
 
 def check_duplicates(call: Call, body: bytes, data: Any) -> None:

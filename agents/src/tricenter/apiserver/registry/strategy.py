@@ -111,7 +111,8 @@ class Strategy:
 
 def _keep(old: Object, new: Object, key: str) -> None:
     if key in old:
-        new[key] = copies.deep(old[key])
+        if key not in new or new[key] != old[key]:
+            new[key] = copies.deep(old[key])
     else:
         new.pop(key, None)
 

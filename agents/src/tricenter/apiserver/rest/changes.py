@@ -65,11 +65,13 @@ class Changes:
     async def _updated(self, call: Call, old: Object, new: Object, *, managed: bool) -> Object:
         kind = call.resource.kind
         strategy = strategies.of(kind)
-        fieldcheck.check(call, new)
+        touched = _touched(old, new)
+        fieldcheck.check(call, new, touched)
         metadata.keep(old, new, call.resource.target(old["metadata"]["name"]))
         subresource = call.info.subresource
         strategy.prepare_change(subresource, old, new)
-        defaults.apply(kind, new)
+        if kind.structural is not None or touched - {"metadata"}:
+            defaults.apply(kind, new)
         attributes = Attributes(call, UPDATE, new, old)
         await self._admission.mutate(attributes)
         # A Scale is a short way to write the object itself, so the object's own rules hold.
@@ -93,6 +95,12 @@ def _typed(call: Call, obj: Object) -> Iterator[None]:
     except (AttributeError, TypeError, KeyError, IndexError, ValueError):
         _refuse(call, obj, schema.validate(call.resource.kind, obj))
         raise
+
+
+def _touched(old: Object, new: Object) -> set[str]:
+    """The members of an object that an update changes; what it leaves was checked when it was written."""
+    changed = {key for key, value in new.items() if key not in old or value != old[key]}
+    return changed | (old.keys() - new.keys())
 
 
 def _owned(call: Call, old: Object, new: Object) -> Object:

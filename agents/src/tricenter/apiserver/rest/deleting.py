@@ -16,9 +16,10 @@ from tricenter.apiserver.registry import conversion, strategies
 from tricenter.apiserver.registry.allocation import Allocation
 from tricenter.apiserver.registry.strategy import FOREGROUND, ORPHAN, Strategy
 from tricenter.apiserver.requestinfo import truth
-from tricenter.apiserver.rest import answers, bodies, selecting
+from tricenter.apiserver.rest import answers, bodies, selecting, written
 from tricenter.apiserver.rest.call import Call
 from tricenter.apiserver.rest.reads import Reads
+from tricenter.apiserver.rest.written import Written
 from tricenter.apiserver.storage.store import Store
 
 Object = dict[str, Any]
@@ -51,11 +52,11 @@ class Deleting:
     async def delete(self, call: Call) -> web.StreamResponse:
         """DELETE of one object: 200 with a Status (or the object), 202 never: what lingers is shown by the object."""
         options = await self._options(call)
-        obj, gone = await self.remove(call, options)
+        left, gone = await self.remove(call, options)
         strategy = strategies.of(call.resource.kind)
         if not gone or strategy.returns_deleted:
-            return answers.json(obj, warnings=call.warnings)
-        kind, metadata = call.resource.kind, obj["metadata"]
+            return answers.raw(left.body(), warnings=call.warnings)
+        kind, metadata = call.resource.kind, left.load()["metadata"]
         details = {"name": metadata["name"], "group": kind.group, "kind": kind.plural, "uid": metadata.get("uid", "")}
         body = answers.success({key: value for key, value in details.items() if value})
         return answers.json(body, warnings=call.warnings)
@@ -69,18 +70,18 @@ class Deleting:
         for entry in listing.entries:
             info = replace(call.info, namespace=entry.namespace, name=entry.name)
             try:
-                obj, _ = await self.remove(replace(call, info=info), options)
+                left, _ = await self.remove(replace(call, info=info), options)
             except errors.NotFound:
                 continue
-            items.append(obj)
+            items.append(left.load())
         kind = call.resource.kind
         metadata = {"resourceVersion": str(listing.revision)}
         return answers.json(
             {"kind": kind.list_kind, "apiVersion": kind.api_version, "metadata": metadata, "items": items}
         )
 
-    async def remove(self, call: Call, options: DeleteOptions, *, admit: bool = True) -> tuple[Object, bool]:
-        """Delete the object that a request names, or mark it as being deleted; the object and whether it is gone.
+    async def remove(self, call: Call, options: DeleteOptions, *, admit: bool = True) -> tuple[Written, bool]:
+        """Delete the object that a request names, or mark it as being deleted; what is left, and whether it is gone.
 
         `admit`: ask admission whether it may be deleted.
         """
@@ -105,18 +106,18 @@ class Deleting:
 
         if call.dry_run:
             return await self._rehearse(call, key, step)
-        stored = await self._store.update(key, None, step)
+        stored = await self._store.update(key, written.known(call.resource, key), step)
         if stored is None:
             raise errors.not_found(call.target)
         await self._allocation.undo(held)
-        return conversion.to_served(call.resource, stored.load()), gone
+        return Written(call.resource, stored), gone
 
-    async def _rehearse(self, call: Call, key: str, step: Any) -> tuple[Object, bool]:
+    async def _rehearse(self, call: Call, key: str, step: Any) -> tuple[Written, bool]:
         stored = await self._store.get(key)
         if stored is None:
             raise errors.not_found(call.target)
         new = await step(stored.load())
-        return conversion.to_served(call.resource, new or stored.load()), new is None
+        return Written(call.resource, conversion.to_served(call.resource, new or stored.load())), new is None
 
     async def _options(self, call: Call) -> DeleteOptions:
         body = await bodies.read(call.http, self._config.max_body_bytes)

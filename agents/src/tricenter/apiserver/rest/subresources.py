@@ -84,7 +84,8 @@ class Subresources:
             wanted = scaling.scaled(kind, copies.deep(old), change(scaling.of(kind, old)), call.target)
             return await self._writes.changes.updated(call, old, wanted)
 
-        return answers.json(scaling.of(kind, await self._writes.modify(call, step)), warnings=call.warnings)
+        written = await self._writes.modify(call, step)
+        return answers.json(scaling.of(kind, written.load()), warnings=call.warnings)
 
     # --- namespaces ---
 
@@ -100,7 +101,7 @@ class Subresources:
             strategy.prepare_finalize(old, new)
             return new
 
-        return answers.json(await self._writes.modify(call, step))
+        return answers.raw((await self._writes.modify(call, step)).body())
 
     # --- pods ---
 
@@ -140,7 +141,7 @@ class Subresources:
             if wanted_uid and wanted_uid != have:
                 why = f"Precondition failed: UID in precondition: {wanted_uid}, UID in object meta: {have}"
                 raise errors.conflict(call.target, why)
-            return bound(pod, target["name"], binding["metadata"].get("annotations") or {}, call.target)
+            return bound(copies.deep(pod), target["name"], binding["metadata"].get("annotations") or {}, call.target)
 
         await self._writes.modify(call, step)
 

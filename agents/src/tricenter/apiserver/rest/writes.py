@@ -14,11 +14,12 @@ from tricenter.apiserver.protobuf import decode
 from tricenter.apiserver.registry import conversion, fieldcheck, strategies
 from tricenter.apiserver.registry.allocation import Allocation
 from tricenter.apiserver.requestinfo import truth
-from tricenter.apiserver.rest import answers, bodies, patching, shapes
+from tricenter.apiserver.rest import bodies, patching, written
 from tricenter.apiserver.rest.call import Call
 from tricenter.apiserver.rest.changes import Changes, bare
+from tricenter.apiserver.rest.written import Written, answer
 from tricenter.apiserver.storage.leases import Leases
-from tricenter.apiserver.storage.store import Lost, Store, Stored
+from tricenter.apiserver.storage.store import Lost, Store
 
 Object = dict[str, Any]
 Change = Callable[[Object], Awaitable[Object]]
@@ -42,10 +43,10 @@ class Writes:
         """POST."""
         body = await bodies.read(call.http, self._config.max_body_bytes)
         obj = _decoded(call, body, bodies.media_type(call.http))
-        return self.answer(call, await self.insert(call, obj), code=201)
+        return answer(call, await self.insert(call, obj), code=201)
 
-    async def insert(self, call: Call, obj: Object, *, managed: bool = True) -> Object:
-        """Store a new object; the object as stored. A generated name that is taken is generated again."""
+    async def insert(self, call: Call, obj: Object, *, managed: bool = True) -> Written:
+        """Store a new object. A generated name that is taken is generated again."""
         generated = obj["metadata"].get("generateName") and not obj["metadata"].get("name")
         for attempt in range(_GENERATED_ATTEMPTS):
             new = await self.changes.created(call, copies.deep(obj) if generated else obj, managed=managed)
@@ -56,14 +57,14 @@ class Writes:
                     raise
         raise AssertionError("unreachable")
 
-    async def _insert(self, call: Call, obj: Object) -> Object:
+    async def _insert(self, call: Call, obj: Object) -> Written:
         name = obj["metadata"]["name"]
         target = call.resource.target(name)
         key = call.resource.key(call.info.namespace, name)
         if call.dry_run:
             if await self._store.get(key) is not None:
                 raise errors.already_exists(target)
-            return obj
+            return Written(call.resource, obj)
         taken = await self._allocation.allocate(call.resource, obj, None)
         try:
             stored = await self._store.create(
@@ -78,7 +79,7 @@ class Writes:
         except errors.StatusError:
             await self._allocation.undo(taken)
             raise
-        return self._load(call, stored)
+        return Written(call.resource, stored)
 
     # --- update ---
 
@@ -93,12 +94,13 @@ class Writes:
         async def change(old: Object) -> Object:
             return await self.changes.updated(call, old, copies.deep(obj))
 
-        return self.answer(call, await self.modify(call, change))
+        return answer(call, await self.modify(call, change))
 
-    async def modify(self, call: Call, change: Change) -> Object:
-        """Change the object that a request names; the object as stored. Raises NotFound and what `change` raises.
+    async def modify(self, call: Call, change: Change) -> Written:
+        """Change the object that a request names. Raises NotFound and what `change` raises.
 
-        An object that waits for its end goes with the update that removes its last finalizer.
+        `change` leaves the object it is given as it is. An object that waits for its end goes with the update that
+        removes its last finalizer.
         """
         strategy = strategies.of(call.resource.kind)
         key = call.resource.key(call.info.namespace, call.info.name)
@@ -107,7 +109,7 @@ class Writes:
 
         async def step(stored: Object) -> Object | None:
             old = conversion.to_served(call.resource, stored)
-            new = await change(copies.deep(old))
+            new = await change(old)
             if _finished(new, strategy.finalizers(new)):
                 released[:] = self._allocation.held(call.resource, old)
                 return None
@@ -119,7 +121,8 @@ class Writes:
         if call.dry_run:
             return await self._rehearse(call, key, change)
         try:
-            stored = await self._store.update(key, self._known(call, key), step, lease=await self._lease(call))
+            known = written.known(call.resource, key)
+            stored = await self._store.update(key, known, step, lease=await self._lease(call))
         except errors.Uncertain:
             raise
         except errors.StatusError:
@@ -129,18 +132,13 @@ class Writes:
             await self._allocation.undo(taken)
             raise errors.not_found(call.target)
         await self._allocation.undo(released)
-        return self._load(call, stored)
+        return Written(call.resource, stored)
 
-    async def _rehearse(self, call: Call, key: str, change: Change) -> Object:
+    async def _rehearse(self, call: Call, key: str, change: Change) -> Written:
         stored = await self._store.get(key)
         if stored is None:
             raise errors.not_found(call.target)
-        return await change(conversion.to_served(call.resource, stored.load()))
-
-    def _known(self, call: Call, key: str) -> Stored | None:
-        """What the cache knows, as the first guess of an update."""
-        entry = call.resource.objects.entries.get(key)
-        return None if entry is None else Stored(entry.stored(), entry.revision)
+        return Written(call.resource, await change(conversion.to_served(call.resource, stored.load())))
 
     # --- patch ---
 
@@ -157,22 +155,22 @@ class Writes:
         async def change(old: Object) -> Object:
             return await self.changes.updated(call, old, copies.deep(patch(old)))
 
-        return self.answer(call, await self.modify(call, change))
+        return answer(call, await self.modify(call, change))
 
     async def _apply(self, call: Call, body: bytes) -> web.StreamResponse:
         """Server-side apply (KEP-555); an object that does not exist is created."""
         applied = _decoded(call, body, "application/yaml")
         _check_applied(call, applied)
         try:
-            return self.answer(call, await self.modify(call, lambda old: self._applied(call, old, applied)))
+            return answer(call, await self.modify(call, lambda old: self._applied(call, old, applied)))
         except errors.NotFound:
             if call.info.subresource or applied["metadata"].get("uid"):
                 raise
         new = self._merge(call, None, applied)
         try:
-            return self.answer(call, await self.insert(call, new, managed=False), code=201)
+            return answer(call, await self.insert(call, new, managed=False), code=201)
         except errors.AlreadyExists:
-            return self.answer(call, await self.modify(call, lambda old: self._applied(call, old, applied)))
+            return answer(call, await self.modify(call, lambda old: self._applied(call, old, applied)))
 
     async def _applied(self, call: Call, old: Object, applied: Object) -> Object:
         new = await self.changes.updated(call, old, self._merge(call, old, applied), managed=False)
@@ -194,20 +192,9 @@ class Writes:
         except managedfields.TypedError as error:
             raise errors.BadRequest(f"failed to create typed patch object: {error}") from error
 
-    # --- answers ---
-
     async def _lease(self, call: Call) -> int:
         """Events expire; nothing else does."""
         return await self._leases.get() if call.resource.kind.plural == "events" else 0
-
-    def _load(self, call: Call, stored: Stored) -> Object:
-        return conversion.to_served(call.resource, stored.load())
-
-    def answer(self, call: Call, obj: Object, code: int = 200) -> web.Response:
-        """The object in the form the client accepts."""
-        wanted = shapes.include(call.query.get("includeObject", ""))
-        shown = shapes.one(call.resource, obj, call.form, wanted)
-        return answers.json(shown, code=code, media=call.form.media, warnings=call.warnings)
 
 
 def _unconditional(call: Call, obj: Object) -> errors.Invalid:
