@@ -32,6 +32,7 @@ def element_key(item: Any, kind: Type) -> str:
 
 
 _STRUCT, _LIST, _SCALAR = Shape.STRUCT, Shape.LIST, Shape.SCALAR
+_NESTED = (dict, list)
 
 
 def _is_list(kind: Type, value: Any) -> bool:
@@ -49,28 +50,35 @@ def child(kind: Type, key: str) -> Type:
 
 def field_set(value: Any, kind: Type) -> Node | None:
     """The node of a value: what somebody who sets it owns. None for an empty associative list."""
-    if _is_map(kind, value):
-        children: Node = {}
-        for key, item in value.items():
-            node = _entry(kind, key, item) if isinstance(item, dict | list) else LEAF
-            if node is not None:
-                children[f"f:{key}"] = node
-        return make(False, children)
-    if not _is_list(kind, value):
-        return LEAF
+    if isinstance(value, dict):
+        return _map_set(value, kind) if _is_map(kind, value) else LEAF
+    return _list_set(value, kind) if _is_list(kind, value) else LEAF
+
+
+def _map_set(value: dict[str, Any], kind: Type) -> Node | None:
+    children: Node = {}
+    for key, item in value.items():
+        # Most members are scalars, and what is not an object or a list is owned as a whole.
+        node = _entry(kind, key, item) if isinstance(item, _NESTED) else LEAF
+        if node is not None:
+            children["f:" + key] = node
+    return children or None
+
+
+def _list_set(value: list[Any], kind: Type) -> Node | None:
     elements: Node = {}
     for item in value:
         key = element_key(item, kind)
         # an element that is there twice is owned as a whole
         elements[key] = LEAF if key in elements else make(True, field_set(item, kind.element) or {})
-    return make(False, elements)
+    return elements or None
 
 
 def _entry(kind: Type, key: str, item: Any) -> Node | None:
-    field = kind.fields.get(key) if kind.shape is _STRUCT else None
-    node = field_set(item, child(kind, key) if field is None else field)
-    if field is not None:
+    if kind.shape is _STRUCT and (field := kind.fields.get(key)) is not None:
+        node = field_set(item, field)
         return LEAF if node is None and item == {} else node
+    node = field_set(item, ANY if kind.shape is _STRUCT else kind.element)
     # Entries of a map are items, which are owned as such.
     if node is None:
         return LEAF

@@ -31,8 +31,8 @@ _KEYED_FIELDS = ("metadata.annotations", "metadata.labels")
 _NATIVE_INTEGERS = ("hugepages-",)
 
 
-def container(obj: Object, path: str, volumes: set[str], *, host_network: bool = False) -> Errors:
-    """What all sorts of containers have in common. `volumes` are the names that mounts may use."""
+def container(obj: Object, path: str, *, host_network: bool = False) -> Errors:
+    """What all sorts of containers have in common, but for their mounts."""
     if not obj.get("name"):
         yield fielderrors.required(f"{path}.name")
     else:
@@ -47,7 +47,6 @@ def container(obj: Object, path: str, volumes: set[str], *, host_network: bool =
     yield from _ports(obj, path, host_network=host_network)
     yield from environment(obj, path)
     yield from resources(sub(obj, "resources"), f"{path}.resources")
-    yield from _mounts(obj, path, volumes)
     yield from _security(sub(obj, "securityContext"), f"{path}.securityContext")
     yield from _probes(obj, path)
     for hook in ("postStart", "preStop"):
@@ -150,7 +149,8 @@ def resources(found: Object, path: str) -> Errors:
             yield fielderrors.invalid(f"{path}.requests", request, detail)
 
 
-def _mounts(obj: Object, path: str, volumes: set[str]) -> Errors:
+def mounts(obj: Object, path: str, volumes: set[str]) -> Errors:
+    """The mounts of a container. `volumes` are the names that they may use."""
     seen: set[str] = set()
     for where, mount in each(obj, "volumeMounts", path):
         if not mount.get("name"):

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from tricenter.apimachinery import copies, fielderrors, names
-from tricenter.apimachinery.validation.containers import container
+from tricenter.apimachinery.validation import remembered
+from tricenter.apimachinery.validation.containers import container, mounts
 from tricenter.apimachinery.validation.metadata import annotations
 from tricenter.apimachinery.validation.rules import (
     Errors,
@@ -27,6 +28,7 @@ _DNS_POLICIES = ("ClusterFirst", "ClusterFirstWithHostNet", "Default", "None")
 _NOT_FOR_INIT = ("lifecycle", "livenessProbe", "readinessProbe", "startupProbe")
 _NOT_FOR_EPHEMERAL = (*_NOT_FOR_INIT, "ports", "resources")
 _LISTS = ("initContainers", "containers", "ephemeralContainers")
+_APART = frozenset(("volumes", *_LISTS))
 
 
 def pod(obj: Object) -> Errors:
@@ -55,6 +57,11 @@ def pod_spec(spec: Object, path: str) -> Errors:
     """The spec of a pod or of a template."""
     yield from volumes(spec, path)
     yield from _containers(spec, path)
+    yield from remembered.check(_others, {key: value for key, value in spec.items() if key not in _APART}, path)
+
+
+def _others(spec: Object, path: str) -> Errors:
+    """Everything but containers and volumes."""
     yield from _basics(spec, path)
     yield from _identity(spec, path)
     yield from _security(spec, path)
@@ -73,7 +80,10 @@ def _containers(spec: Object, path: str) -> Errors:
     known = {volume.get("name", "") for _, volume in each(spec, "volumes", path)}
     host = bool(spec.get("hostNetwork"))
     for where, found in _all(spec, path):
-        yield from container(found, where, known, host_network=host)
+        # Names of volumes are often made for one pod; all else is the same in all pods of a workload.
+        alike = {key: value for key, value in found.items() if key != "volumeMounts"}
+        yield from remembered.check(container, alike, where, host_network=host)
+        yield from mounts(found, where, known)
     yield from unique((f"{where}.name", found.get("name")) for where, found in _all(spec, path))
     for where, found in each(spec, "initContainers", path):
         yield from one_of(found, "restartPolicy", where, ("Always",))

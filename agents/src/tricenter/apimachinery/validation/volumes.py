@@ -1,6 +1,7 @@
 """Rules of pod volumes."""
 
 from tricenter.apimachinery import fielderrors, names
+from tricenter.apimachinery.validation import remembered
 from tricenter.apimachinery.validation.containers import field_reference, local_path
 from tricenter.apimachinery.validation.rules import Errors, Object, amount, each, named, one_of, required, unique
 
@@ -22,7 +23,8 @@ def volumes(spec: Object, path: str) -> Errors:
             yield fielderrors.required(f"{where}.name")
         else:
             yield from named(names.dns_label, volume["name"], f"{where}.name")
-        yield from source(volume, where)
+        content = {key: value for key, value in volume.items() if key != "name"}
+        yield from remembered.check(source, content, where)
     yield from unique((f"{where}.name", volume.get("name")) for where, volume in each(spec, "volumes", path))
 
 
