@@ -136,7 +136,11 @@ def test_get_of_what_is_not_there(k: Any, three: list[str]) -> None:
     assert k.refused("get", "configmap", "none") == 'Error from server (NotFound): configmaps "none" not found\n'
     assert k("get", "configmap", "none", "--ignore-not-found") == ""
     assert 'the server doesn\'t have a resource type "nonsense"' in k.refused("get", "nonsense")
-    assert "field label not supported: data.rank" in k.refused("get", "cm", "--field-selector=data.rank=1")
+    assert '"data.rank" is not a known field selector' in k.refused("get", "cm", "--field-selector=data.rank=1")
+    assert k.refused("get", "pods", "--field-selector=spec.no=1") == (
+        'Error from server (BadRequest): Unable to find "/v1, Resource=pods" that match label selector "", field '
+        'selector "spec.no=1": field label not supported: spec.no\n'
+    )
     assert "unable to parse requirement" in k.refused("get", "cm", "-l", "a in b")
 
 

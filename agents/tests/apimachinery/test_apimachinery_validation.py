@@ -59,7 +59,7 @@ def one(**fields: Any) -> Object:
         (pod(containers=[{"name": "c"}]), "spec.containers[0].image: Required value"),
         (pod(containers=POD["containers"] * 2), 'spec.containers[1].name: Duplicate value: "c"'),
         (pod(restartPolicy="Sometimes"),
-         'spec.restartPolicy: Unsupported value: "Sometimes": supported values: "Always", "Never", "OnFailure"'),
+         'spec.restartPolicy: Unsupported value: "Sometimes": supported values: "Always", "OnFailure", "Never"'),
         (one(imagePullPolicy="Maybe"), ('spec.containers[0].imagePullPolicy: Unsupported value: "Maybe": '
          'supported values: "Always", "IfNotPresent", "Never"')),
         (one(ports=[{"containerPort": 70000}]), ("spec.containers[0].ports[0].containerPort: Invalid value: 70000: "
@@ -68,7 +68,7 @@ def one(**fields: Any) -> Object:
          'Invalid value: "2": must be less than or equal to cpu limit of 1')),
         (one(volumeMounts=[{"name": "v", "mountPath": "/v"}]),
          'spec.containers[0].volumeMounts[0].name: Not found: "v"'),
-        (one(env=[{"name": "1A", "value": "x"}]), 'spec.containers[0].env[0].name: Invalid value: "1A": '),
+        (one(env=[{"name": "A=B", "value": "x"}]), 'spec.containers[0].env[0].name: Invalid value: "A=B": '),
         (one(livenessProbe={"periodSeconds": 1}),
          "spec.containers[0].livenessProbe: Required value: must specify a handler type"),
         (one(livenessProbe={"exec": {"command": ["x"]}, "successThreshold": 2}),
@@ -79,10 +79,10 @@ def one(**fields: Any) -> Object:
          "spec.volumes[0].configMap.items[0].path: Invalid value: \"../x\": must not contain '..'"),
         (pod(tolerations=[{"key": "a", "operator": "Exists", "value": "b"}]), ("spec.tolerations[0].operator: "
          "Invalid value: \"b\": value must be empty when `operator` is 'Exists'")),
-        (pod(dnsPolicy="None"), ("spec.dnsConfig.nameservers: Required value: must provide at least one DNS "
-         "nameserver when `dnsPolicy` is None")),
-        (pod(shareProcessNamespace=True, hostPID=True), ("spec.shareProcessNamespace: Invalid value: true: "
-         "ShareProcessNamespace and HostPID cannot both be enabled")),
+        (pod(dnsPolicy="None"), ("spec.dnsConfig: Required value: must provide `dnsConfig` when "
+         "`dnsPolicy` is None")),
+        (pod(shareProcessNamespace=True, hostPID=True), ("spec.securityContext.shareProcessNamespace: Invalid "
+         "value: true: ShareProcessNamespace and HostPID cannot both be enabled")),
         (pod(topologySpreadConstraints=[{"maxSkew": 0, "topologyKey": "k", "whenUnsatisfiable": "DoNotSchedule"}]),
          "spec.topologySpreadConstraints[0].maxSkew: Invalid value: 0: must be greater than zero"),
         (pod(initContainers=[{"name": "i", "image": "x", "livenessProbe": {"exec": {"command": ["x"]}}}]),

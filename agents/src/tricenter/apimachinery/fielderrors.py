@@ -74,8 +74,8 @@ def not_found(path: str, value: Any) -> FieldError:
 
 
 def not_supported(path: str, value: Any, supported: Iterable[str]) -> FieldError:
-    """The value is none of a closed list."""
-    choices = ", ".join(show(choice) for choice in sorted(supported))
+    """The value is none of a closed list; a set is shown in alphabetical order, a tuple in its own."""
+    choices = ", ".join(map(show, supported if isinstance(supported, tuple) else sorted(supported)))
     return FieldError(path, REASON_NOT_SUPPORTED, f"Unsupported value: {show(value)}: supported values: {choices}")
 
 

@@ -26,7 +26,8 @@ _DNS_SUBDOMAIN = re.compile(_SUBDOMAIN_FMT)
 _QUALIFIED = re.compile(_QUALIFIED_FMT)
 _LABEL_VALUE = re.compile(_LABEL_VALUE_FMT)
 _PORT_NAME = re.compile(r"[-a-z0-9]+")
-_ENV_NAME = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
+_SEARCH_FMT = r"[_a-z0-9]([-_a-z0-9]*[a-z0-9])?(\.[_a-z0-9]([-_a-z0-9]*[a-z0-9])?)*"
+_SEARCH = re.compile(_SEARCH_FMT)
 _CONFIG_KEY = re.compile(r"[-._a-zA-Z0-9]+")
 _HTTP_HEADER = re.compile(r"[-A-Za-z0-9]+")
 
@@ -54,10 +55,10 @@ _LABEL_VALUE_HELP = (
     "end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is "
     f"'{_LABEL_VALUE_FMT}')"
 )
-_ENV_HELP = (
-    "a valid environment variable name must consist of alphabetic characters, digits, '_', '-', or '.', and must not "
-    "start with a digit (e.g. 'my.env-name',  or 'MY_ENV.NAME',  or 'MyEnvName1', regex used for validation is "
-    "'[-._a-zA-Z][-._a-zA-Z0-9]*')"
+_ENV_HELP = "a valid environment variable name must consist only of printable ASCII characters other than '='"
+_SEARCH_HELP = (
+    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', and must "
+    f"start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '{_SEARCH_FMT}')"
 )
 _CONFIG_KEY_HELP = (
     "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or "
@@ -148,6 +149,12 @@ def label_value(value: str) -> list[str]:
     return errors
 
 
+def dns_search(value: str) -> list[str]:
+    """A domain that names are looked up in; underscores are usual there."""
+    errors = _too_long(value, DNS_SUBDOMAIN_MAX)
+    return errors if _SEARCH.fullmatch(value) else [*errors, _SEARCH_HELP]
+
+
 def port_name(value: str) -> list[str]:
     """The name of a container port (RFC 6335 service name)."""
     errors = _too_long(value, 15)
@@ -162,10 +169,9 @@ def port_name(value: str) -> list[str]:
     return errors
 
 
-def env_name(value: str) -> list[str]:
-    """The name of an environment variable."""
-    errors = [] if _ENV_NAME.fullmatch(value) else [_ENV_HELP]
-    return errors + _dots(value)
+def relaxed_env_name(value: str) -> list[str]:
+    """The name of an environment variable: what execve takes, and can be read."""
+    return [] if all(" " <= char <= "~" and char != "=" for char in value) else [_ENV_HELP]
 
 
 def config_key(value: str) -> list[str]:

@@ -1,60 +1,55 @@
 """Rules of containers (upstream pkg/apis/core/validation)."""
 
-from tricenter.apimachinery import fielderrors, names, quantity
+from collections.abc import Mapping
+
+from tricenter.apimachinery import fielderrors, names
+from tricenter.apimachinery.validation.environment import environment
+from tricenter.apimachinery.validation.resources import resize_policy, resources
 from tricenter.apimachinery.validation.rules import (
     PROTOCOLS,
     Errors,
     Object,
-    amount,
-    between,
     each,
+    local_path,
     named,
-    not_negative,
     one_of,
     port_number,
-    port_or_name,
     required,
     sub,
     unique,
 )  # fmt: skip
+from tricenter.apimachinery.validation.security import container_context
 
 _PULL_POLICIES = ("Always", "IfNotPresent", "Never")
-_MESSAGE_POLICIES = ("FallbackToLogsOnError", "File")
-_HANDLERS = ("exec", "httpGet", "tcpSocket", "grpc", "sleep")
-_PROBE_HANDLERS = ("exec", "httpGet", "tcpSocket", "grpc")
-_ENV_SOURCES = ("fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef")
-_PLAIN_FIELDS = {
-    "metadata.name", "metadata.namespace", "metadata.uid", "spec.nodeName", "spec.serviceAccountName", "status.hostIP",
-    "status.hostIPs", "status.podIP", "status.podIPs",
-}  # fmt: skip
-_KEYED_FIELDS = ("metadata.annotations", "metadata.labels")
-_NATIVE_INTEGERS = ("hugepages-",)
+_MESSAGE_POLICIES = ("File", "FallbackToLogsOnError")
+_PROPAGATIONS = ("Bidirectional", "HostToContainer", "None")
+_RECURSIVE = ("Disabled", "Enabled", "IfPossible")
+_BLOCK_SOURCES = ("persistentVolumeClaim", "ephemeral")
 
 
-def container(obj: Object, path: str, *, host_network: bool = False) -> Errors:
-    """What all sorts of containers have in common, but for their mounts."""
+def container(obj: Object, path: str, *, never: bool = False, host_users: bool = True) -> Errors:
+    """What all sorts of containers have in common, but for what they mount.
+
+    `never`: the pod restarts nothing; `host_users`: user ids inside are those of the node.
+    """
     if not obj.get("name"):
         yield fielderrors.required(f"{path}.name")
     else:
         yield from named(names.dns_label, obj["name"], f"{path}.name")
-    image = obj.get("image", "")
-    if not image:
-        yield fielderrors.required(f"{path}.image")
-    elif image != image.strip():
-        yield fielderrors.invalid(f"{path}.image", image, "must not have leading or trailing whitespace")
+    yield from required(obj, "image", path)
     yield from one_of(obj, "imagePullPolicy", path, _PULL_POLICIES)
     yield from one_of(obj, "terminationMessagePolicy", path, _MESSAGE_POLICIES)
-    yield from _ports(obj, path, host_network=host_network)
+    yield from _ports(obj, path)
     yield from environment(obj, path)
-    yield from resources(sub(obj, "resources"), f"{path}.resources")
-    yield from _security(sub(obj, "securityContext"), f"{path}.securityContext")
-    yield from _probes(obj, path)
-    for hook in ("postStart", "preStop"):
-        if found := sub(obj, "lifecycle").get(hook):
-            yield from handler(found, f"{path}.lifecycle.{hook}", _HANDLERS)
+    if obj.get("resources"):
+        yield from resources(obj["resources"], f"{path}.resources")
+    if obj.get("resizePolicy"):
+        yield from resize_policy(obj, path, never=never)
+    if obj.get("securityContext"):
+        yield from container_context(obj["securityContext"], f"{path}.securityContext", host_users=host_users)
 
 
-def _ports(obj: Object, path: str, *, host_network: bool) -> Errors:
+def _ports(obj: Object, path: str) -> Errors:
     for where, port in each(obj, "ports", path):
         if port.get("name"):
             yield from named(names.port_name, port["name"], f"{where}.name")
@@ -64,93 +59,12 @@ def _ports(obj: Object, path: str, *, host_network: bool) -> Errors:
             yield from port_number(port["containerPort"], f"{where}.containerPort")
         if port.get("hostPort"):
             yield from port_number(port["hostPort"], f"{where}.hostPort")
-            if host_network and port["hostPort"] != port.get("containerPort"):
-                yield fielderrors.invalid(
-                    f"{where}.containerPort", port.get("containerPort"),
-                    "must match `hostPort` when `hostNetwork` is true",
-                )  # fmt: skip
         yield from one_of(port, "protocol", where, PROTOCOLS)
     yield from unique((f"{where}.name", port.get("name")) for where, port in each(obj, "ports", path))
 
 
-def environment(obj: Object, path: str) -> Errors:
-    """`env` and `envFrom` of a container."""
-    for where, variable in each(obj, "env", path):
-        if not variable.get("name"):
-            yield fielderrors.required(f"{where}.name")
-        else:
-            yield from named(names.env_name, variable["name"], f"{where}.name")
-        source = variable.get("valueFrom")
-        if source is None:
-            continue
-        if variable.get("value"):
-            yield fielderrors.invalid(f"{where}.valueFrom", "", "may not be specified when `value` is not empty")
-        given = [key for key in _ENV_SOURCES if source.get(key)]
-        if len(given) != 1:
-            problem = "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef` or `secretKeyRef`"
-            if given:
-                problem = "may not have more than one field specified at a time"
-            yield fielderrors.invalid(f"{where}.valueFrom", "", problem)
-        for key in given:
-            yield from _env_source(key, source[key], f"{where}.valueFrom.{key}")
-    for where, source in each(obj, "envFrom", path):
-        given = [key for key in ("configMapRef", "secretRef") if source.get(key)]
-        if len(given) != 1:
-            problem = "may not have more than one field specified at a time" if given else (
-                "must specify one of: `configMapRef` or `secretRef`"
-            )  # fmt: skip
-            yield fielderrors.invalid(where, "", problem)
-        for key in given:
-            yield from required(source[key], "name", f"{where}.{key}")
-
-
-def _env_source(kind: str, source: Object, path: str) -> Errors:
-    if kind == "fieldRef":
-        yield from field_reference(source, path, _PLAIN_FIELDS)
-    elif kind == "resourceFieldRef":
-        yield from required(source, "resource", path)
-    else:
-        yield from required(source, "name", path)
-        if not source.get("key"):
-            yield fielderrors.required(f"{path}.key")
-        else:
-            yield from named(names.config_key, source["key"], f"{path}.key")
-
-
-def field_reference(source: Object, path: str, allowed: set[str]) -> Errors:
-    """A reference to a field of the pod itself."""
-    field = str(source.get("fieldPath", ""))
-    if not field:
-        yield fielderrors.required(f"{path}.fieldPath")
-        return
-    plain, bracket, key = field.partition("['")
-    if bracket and plain in _KEYED_FIELDS and key.endswith("']"):
-        yield from named(names.qualified_name, key[:-2].lower(), f"{path}.fieldPath")
-    elif field not in allowed:
-        yield fielderrors.not_supported(f"{path}.fieldPath", field, allowed)
-
-
-def resources(found: Object, path: str) -> Errors:
-    """Requests and limits."""
-    limits, requests = sub(found, "limits"), sub(found, "requests")
-    for part, given in (("limits", limits), ("requests", requests)):
-        for name, value in given.items():
-            yield from named(names.qualified_name, name, f"{path}.{part}")
-            yield from amount(value, f"{path}.{part}[{name}]" if "/" in name else f"{path}.{part}.{name}")
-    for name, request in requests.items():
-        if name not in limits:
-            continue
-        try:
-            over = quantity.parse(request) > quantity.parse(limits[name])
-        except quantity.QuantityError:
-            continue
-        if over:
-            detail = f"must be less than or equal to {name} limit of {limits[name]}"
-            yield fielderrors.invalid(f"{path}.requests", request, detail)
-
-
-def mounts(obj: Object, path: str, volumes: set[str]) -> Errors:
-    """The mounts of a container. `volumes` are the names that they may use."""
+def mounts(obj: Object, path: str, volumes: Mapping[str, Object]) -> Errors:
+    """What a container mounts. `volumes` are those of the pod by name."""
     seen: set[str] = set()
     for where, mount in each(obj, "volumeMounts", path):
         if not mount.get("name"):
@@ -165,81 +79,58 @@ def mounts(obj: Object, path: str, volumes: set[str]) -> Errors:
         else:
             seen.add(target)
         if mount.get("subPath") and mount.get("subPathExpr"):
-            yield fielderrors.invalid(f"{where}.subPathExpr", mount["subPathExpr"], "subPathExpr and subPath are "
-                                      "mutually exclusive")  # fmt: skip
+            detail = "subPathExpr and subPath are mutually exclusive"
+            yield fielderrors.invalid(f"{where}.subPathExpr", mount["subPathExpr"], detail)
         for key in ("subPath", "subPathExpr"):
             yield from local_path(mount.get(key), f"{where}.{key}")
-        yield from one_of(mount, "mountPropagation", where, ("Bidirectional", "HostToContainer", "None"))
+        if mount.get("mountPropagation"):
+            yield from _propagation(obj, mount, where)
+        if mount.get("recursiveReadOnly"):
+            yield from _recursive(mount, where)
+    if obj.get("volumeDevices"):
+        yield from _devices(obj, path, volumes)
 
 
-def local_path(value: str | None, path: str) -> Errors:
-    """A path that stays below where it starts."""
-    if not value:
+def _propagation(obj: Object, mount: Object, path: str) -> Errors:
+    yield from one_of(mount, "mountPropagation", path, _PROPAGATIONS)
+    if mount["mountPropagation"] == "Bidirectional" and not sub(obj, "securityContext").get("privileged"):
+        detail = "Bidirectional mount propagation is available only to privileged containers"
+        yield fielderrors.forbidden(f"{path}.mountPropagation", detail)
+
+
+def _recursive(mount: Object, path: str) -> Errors:
+    wanted, where = mount["recursiveReadOnly"], f"{path}.recursiveReadOnly"
+    yield from one_of(mount, "recursiveReadOnly", path, _RECURSIVE)
+    if wanted == "Disabled":
         return
-    if value.startswith("/"):
-        yield fielderrors.invalid(path, value, "must be a relative path")
-    if ".." in value.split("/"):
-        yield fielderrors.invalid(path, value, "must not contain '..'")
+    if not mount.get("readOnly"):
+        yield fielderrors.forbidden(where, "may only be specified when readOnly is true")
+    if mount.get("mountPropagation") not in (None, "None"):
+        yield fielderrors.forbidden(where, "may only be specified when mountPropagation is None or not specified")
 
 
-def _security(context: Object, path: str) -> Errors:
-    yield from not_negative(context, path, "runAsUser", "runAsGroup")
-    if context.get("allowPrivilegeEscalation") is False:
-        if context.get("privileged"):
-            yield fielderrors.invalid(
-                path, context, "cannot set `allowPrivilegeEscalation` to false and `privileged` to true"
-            )
-        if "SYS_ADMIN" in (sub(context, "capabilities").get("add") or ()):
-            yield fielderrors.invalid(
-                path, context, "cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN"
-            )
-    yield from one_of(context, "procMount", path, ("Default", "Unmasked"))
-
-
-def _probes(obj: Object, path: str) -> Errors:
-    for name in ("livenessProbe", "readinessProbe", "startupProbe"):
-        probe = obj.get(name)
-        if probe is None:
-            continue
-        where = f"{path}.{name}"
-        yield from handler(probe, where, _PROBE_HANDLERS)
-        yield from not_negative(
-            probe, where, "initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold",
-            "failureThreshold",
-        )  # fmt: skip
-        if name != "readinessProbe" and probe.get("successThreshold", 1) != 1:
-            yield fielderrors.invalid(f"{where}.successThreshold", probe["successThreshold"], "must be 1")
-        grace = probe.get("terminationGracePeriodSeconds")
-        if grace is not None and name == "readinessProbe":
-            yield fielderrors.invalid(
-                f"{where}.terminationGracePeriodSeconds", grace, "must not be set for readinessProbes"
-            )
-        elif grace is not None and grace <= 0:
-            yield fielderrors.invalid(f"{where}.terminationGracePeriodSeconds", grace, "must be greater than 0")
-
-
-def handler(found: Object, path: str, kinds: tuple[str, ...]) -> Errors:
-    """What a probe or hook does: exactly one thing."""
-    given = [key for key in kinds if found.get(key) is not None]
-    if not given:
-        yield fielderrors.required(path, "must specify a handler type")
-    for extra in given[1:]:
-        yield fielderrors.forbidden(f"{path}.{extra}", "may not specify more than 1 handler type")
-    if not given:
-        return
-    where, action = f"{path}.{given[0]}", found[given[0]]
-    match given[0]:
-        case "exec":
-            yield from required(action, "command", where)
-        case "httpGet":
-            yield from required(action, "path", where)
-            yield from port_or_name(action.get("port"), f"{where}.port")
-            yield from one_of(action, "scheme", where, ("HTTP", "HTTPS"))
-            for header_path, header in each(action, "httpHeaders", where):
-                yield from named(names.http_header, header.get("name", ""), f"{header_path}.name")
-        case "tcpSocket":
-            yield from port_or_name(action.get("port"), f"{where}.port")
-        case "grpc":
-            yield from port_number(action.get("port", 0), f"{where}.port")
-        case "sleep":
-            yield from between(action, "seconds", where, 0, 2**31 - 1)
+def _devices(obj: Object, path: str, volumes: Mapping[str, Object]) -> Errors:
+    mounted = {mount.get("name") for _, mount in each(obj, "volumeMounts", path)}
+    places = {mount.get("mountPath") for _, mount in each(obj, "volumeMounts", path)}
+    for where, device in each(obj, "volumeDevices", path):
+        name, target = device.get("name", ""), device.get("devicePath", "")
+        yield from required(device, "name", where)
+        yield from required(device, "devicePath", where)
+        if name not in volumes:
+            yield fielderrors.not_found(f"{where}.name", name)
+        elif not any(key in volumes[name] for key in _BLOCK_SOURCES):
+            detail = "can only use volume source type of PersistentVolumeClaim or Ephemeral for block mode"
+            yield fielderrors.invalid(f"{where}.name", name, detail)
+        if ".." in target.split("/"):
+            yield fielderrors.invalid(f"{where}.devicePath", target, "can not contain backsteps ('..')")
+        if name in mounted:
+            yield fielderrors.invalid(f"{where}.name", name, "must not already exist in volumeMounts")
+        if target in places:
+            yield fielderrors.invalid(f"{where}.devicePath", target, "must not already exist as a path in volumeMounts")
+    devices = list(each(obj, "volumeDevices", path))
+    for key in ("name", "devicePath"):
+        seen: set[str] = set()
+        for where, device in devices:
+            if device.get(key) in seen:
+                yield fielderrors.invalid(f"{where}.{key}", device[key], "must be unique")
+            seen.add(device.get(key, ""))

@@ -10,6 +10,9 @@ from tricenter.apimachinery.validation.rules import IMMUTABLE, Errors, Object, e
 
 ANNOTATIONS_MAX = 256 * 1024
 _META = "metadata"
+_STANDARD_FINALIZERS = {"kubernetes", "orphan", "foregroundDeletion"}
+_OTHER_LIBRARIES = ("apiextensions.k8s.io", "apiregistration.k8s.io", "admissionregistration.k8s.io")
+"""Groups whose validation is not that of pkg/apis/core, which is stricter about finalizers."""
 _Check = Callable[[str], list[str]]
 
 
@@ -48,7 +51,13 @@ def name_rule(kind: Kind) -> _Check:
 
 def check(kind: Kind, obj: Object) -> Errors:
     """ObjectMeta of an object that is to be stored."""
-    yield from check_meta(obj.get("metadata") or {}, name_rule(kind), namespaced=kind.namespaced)
+    meta = obj.get("metadata") or {}
+    yield from check_meta(meta, name_rule(kind), namespaced=kind.namespaced)
+    if kind.structural is None and kind.group not in _OTHER_LIBRARIES:
+        for index, finalizer in enumerate(meta.get("finalizers") or ()):
+            if "/" not in finalizer and finalizer not in _STANDARD_FINALIZERS:
+                detail = "name is neither a standard finalizer name nor is it fully qualified"
+                yield fielderrors.invalid(f"{_META}.finalizers[{index}]", finalizer, detail)
 
 
 def embedded(meta: Object, path: str) -> Errors:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from tricenter.apimachinery import copies, fielderrors, names
-from tricenter.apimachinery.validation import remembered
+from tricenter.apimachinery.validation import probes, remembered, security
 from tricenter.apimachinery.validation.containers import container, mounts
 from tricenter.apimachinery.validation.metadata import annotations
 from tricenter.apimachinery.validation.rules import (
@@ -14,38 +14,47 @@ from tricenter.apimachinery.validation.rules import (
     each,
     labels,
     named,
-    not_negative,
     one_of,
-    required,
     sub,
     unique,
 )  # fmt: skip
 from tricenter.apimachinery.validation.scheduling import scheduling
 from tricenter.apimachinery.validation.volumes import volumes
 
-_RESTART_POLICIES = ("Always", "Never", "OnFailure")
-_DNS_POLICIES = ("ClusterFirst", "ClusterFirstWithHostNet", "Default", "None")
+_RESTART_POLICIES = ("Always", "OnFailure", "Never")
+_DNS_POLICIES = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
+_SEARCH_PATHS, _SEARCH_LENGTH = 32, 2048
 _NOT_FOR_INIT = ("lifecycle", "livenessProbe", "readinessProbe", "startupProbe")
-_NOT_FOR_EPHEMERAL = (*_NOT_FOR_INIT, "ports", "resources")
+_NOT_FOR_EPHEMERAL = (*_NOT_FOR_INIT, "ports", "resources", "resizePolicy", "restartPolicy")
 _LISTS = ("initContainers", "containers", "ephemeralContainers")
 _APART = frozenset(("volumes", *_LISTS))
+_MOUNTED = frozenset(("volumeMounts", "volumeDevices"))
 
 
 def pod(obj: Object) -> Errors:
     """A new pod."""
     spec = sub(obj, "spec")
-    yield from pod_spec(spec, "spec")
+    yield from _pod(obj)
     if spec.get("ephemeralContainers"):
         yield fielderrors.forbidden("spec.ephemeralContainers", "cannot be set on create")
     if spec.get("nodeName") and spec.get("schedulingGates"):
         yield fielderrors.forbidden("spec.nodeName", "cannot be set until all schedulingGates have been cleared")
 
 
+def _pod(obj: Object) -> Errors:
+    """What holds for pods and not for templates, besides what holds for both."""
+    spec = sub(obj, "spec")
+    yield from pod_spec(spec, "spec")
+    yield from security.apparmor_annotations(sub(sub(obj, "metadata"), "annotations"), _all(spec, "spec"))
+    for where, found in _all(spec, "spec"):
+        image = str(found.get("image", ""))
+        if image != image.strip():
+            yield fielderrors.invalid(f"{where}.image", image, "must not have leading or trailing whitespace")
+
+
 def template(found: Object | None, path: str) -> Errors:
     """A pod template."""
-    meta = sub(found, "metadata")
-    yield from labels(meta.get("labels"), f"{path}.labels")
-    yield from annotations(meta.get("annotations"), f"{path}.annotations")
+    yield from template_metadata(found, path)
     yield from pod_spec(sub(found, "spec"), f"{path}.spec")
     if sub(found, "spec").get("ephemeralContainers"):
         yield fielderrors.forbidden(
@@ -53,18 +62,27 @@ def template(found: Object | None, path: str) -> Errors:
         )
 
 
+def template_metadata(found: Object | None, path: str) -> Errors:
+    """What pods are called and marked with."""
+    meta = sub(found, "metadata")
+    yield from labels(meta.get("labels"), f"{path}.labels")
+    yield from annotations(meta.get("annotations"), f"{path}.annotations")
+
+
 def pod_spec(spec: Object, path: str) -> Errors:
     """The spec of a pod or of a template."""
     yield from volumes(spec, path)
     yield from _containers(spec, path)
     yield from remembered.check(_others, {key: value for key, value in spec.items() if key not in _APART}, path)
+    if spec.get("os") is not None:
+        yield from security.operating_system(spec, path, _all(spec, path))
 
 
 def _others(spec: Object, path: str) -> Errors:
     """Everything but containers and volumes."""
     yield from _basics(spec, path)
     yield from _identity(spec, path)
-    yield from _security(spec, path)
+    yield from security.pod_context(spec, path)
     yield from _dns(spec, path)
     yield from scheduling(spec, path)
 
@@ -77,29 +95,56 @@ def _all(spec: Object, path: str) -> Iterator[tuple[str, Object]]:
 def _containers(spec: Object, path: str) -> Errors:
     if not spec.get("containers"):
         yield fielderrors.required(f"{path}.containers")
-    known = {volume.get("name", "") for _, volume in each(spec, "volumes", path)}
-    host = bool(spec.get("hostNetwork"))
+    known = {str(volume.get("name", "")): volume for _, volume in each(spec, "volumes", path)}
+    never, host_users = spec.get("restartPolicy") == "Never", spec.get("hostUsers") is not False
     for where, found in _all(spec, path):
         # Names of volumes are often made for one pod; all else is the same in all pods of a workload.
-        alike = {key: value for key, value in found.items() if key != "volumeMounts"}
-        yield from remembered.check(container, alike, where, host_network=host)
+        alike = {key: value for key, value in found.items() if key not in _MOUNTED}
+        yield from remembered.check(container, alike, where, never=never, host_users=host_users)
         yield from mounts(found, where, known)
     yield from unique((f"{where}.name", found.get("name")) for where, found in _all(spec, path))
-    for where, found in each(spec, "initContainers", path):
-        yield from one_of(found, "restartPolicy", where, ("Always",))
-        if found.get("restartPolicy") != "Always":
-            for key in _NOT_FOR_INIT:
-                if found.get(key):
-                    detail = "may not be set for init containers without restartPolicy=Always"
-                    yield fielderrors.forbidden(f"{where}.{key}", detail)
+    grace = spec.get("terminationGracePeriodSeconds")
     for where, found in each(spec, "containers", path):
+        yield from _running(found, where, grace)
         if found.get("restartPolicy"):
             yield fielderrors.forbidden(f"{where}.restartPolicy", "may not be set for non-init containers")
+    for where, found in each(spec, "initContainers", path):
+        yield from _init(found, where, grace)
     for where, found in each(spec, "ephemeralContainers", path):
-        for key in _NOT_FOR_EPHEMERAL:
-            if found.get(key):
-                yield fielderrors.forbidden(f"{where}.{key}", "cannot be set for an Ephemeral Container")
+        yield from _ephemeral(spec, found, where)
     yield from _host_ports(spec, path)
+
+
+def _running(found: Object, path: str, grace: int | None) -> Errors:
+    looked_after = {key: found[key] for key in _NOT_FOR_INIT if key in found}
+    if looked_after:
+        yield from remembered.check(probes.running, looked_after, path, grace=grace)
+
+
+def _init(found: Object, path: str, grace: int | None) -> Errors:
+    yield from one_of(found, "restartPolicy", path, ("Always",))
+    if found.get("restartPolicy") == "Always":
+        yield from _running(found, path, grace)
+        return
+    for key in _NOT_FOR_INIT:
+        if found.get(key) is not None:
+            detail = "may not be set for init containers without restartPolicy=Always"
+            yield fielderrors.forbidden(f"{path}.{key}", detail)
+
+
+def _ephemeral(spec: Object, found: Object, path: str) -> Errors:
+    refusal = "cannot be set for an Ephemeral Container"
+    for key in _NOT_FOR_EPHEMERAL:
+        if found.get(key):
+            yield fielderrors.forbidden(f"{path}.{key}", refusal)
+    for where, mount in each(found, "volumeMounts", path):
+        for key in ("subPath", "subPathExpr"):
+            if mount.get(key):
+                yield fielderrors.forbidden(f"{where}.{key}", refusal)
+    target = found.get("targetContainerName")
+    others = [other.get("name") for name in ("containers", "initContainers") for _, other in each(spec, name, path)]
+    if target and target not in others:
+        yield fielderrors.not_found(f"{path}.targetContainerName", target)
 
 
 def _host_ports(spec: Object, path: str) -> Errors:
@@ -113,6 +158,9 @@ def _host_ports(spec: Object, path: str) -> Errors:
                 shown = "/".join(str(part) for part in key)
                 yield fielderrors.duplicate(f"{port_path}.hostPort", shown)
             seen.add(key)
+            if spec.get("hostNetwork") and port["hostPort"] != port.get("containerPort"):
+                detail = "must match `containerPort` when `hostNetwork` is true"
+                yield fielderrors.invalid(f"{port_path}.hostPort", port["hostPort"], detail)
 
 
 def _basics(spec: Object, path: str) -> Errors:
@@ -122,13 +170,10 @@ def _basics(spec: Object, path: str) -> Errors:
             yield fielderrors.not_supported(f"{path}.restartPolicy", policy, _RESTART_POLICIES)
         else:
             yield fielderrors.required(f"{path}.restartPolicy")
-    yield from not_negative(spec, path, "terminationGracePeriodSeconds")
     yield from between(spec, "activeDeadlineSeconds", path, 1, 2**31 - 1)
     for where, gate in each(spec, "readinessGates", path):
         yield from named(names.qualified_name, gate.get("conditionType", ""), f"{where}.conditionType")
-    for where, secret in each(spec, "imagePullSecrets", path):
-        yield from required(secret, "name", where)
-    yield from one_of(spec, "preemptionPolicy", path, ("Never", "PreemptLowerPriority"))
+    yield from one_of(spec, "preemptionPolicy", path, ("PreemptLowerPriority", "Never"))
 
 
 def _identity(spec: Object, path: str) -> Errors:
@@ -144,23 +189,8 @@ def _identity(spec: Object, path: str) -> Errors:
             yield from named(check, spec[key], f"{path}.{key}")
     for where, alias in each(spec, "hostAliases", path):
         yield from address(alias.get("ip", ""), f"{where}.ip")
-        for host in alias.get("hostnames") or ():
-            yield from named(names.dns_subdomain, host, f"{where}.hostnames")
-
-
-def _security(spec: Object, path: str) -> Errors:
-    context, where = sub(spec, "securityContext"), f"{path}.securityContext"
-    yield from not_negative(context, where, "runAsUser", "runAsGroup", "fsGroup")
-    for index, group in enumerate(context.get("supplementalGroups") or ()):
-        if group < 0:
-            yield fielderrors.invalid(
-                f"{where}.supplementalGroups[{index}]", group, "must be greater than or equal to 0"
-            )
-    yield from one_of(context, "fsGroupChangePolicy", where, ("Always", "OnRootMismatch"))
-    if spec.get("shareProcessNamespace") and spec.get("hostPID"):
-        yield fielderrors.invalid(
-            f"{path}.shareProcessNamespace", True, "ShareProcessNamespace and HostPID cannot both be enabled"
-        )
+        for index, host in enumerate(alias.get("hostnames") or ()):
+            yield from named(names.dns_subdomain, host, f"{where}.hostnames[{index}]")
 
 
 def _dns(spec: Object, path: str) -> Errors:
@@ -168,15 +198,35 @@ def _dns(spec: Object, path: str) -> Errors:
     if not policy:
         yield fielderrors.required(f"{path}.dnsPolicy")
     yield from one_of(spec, "dnsPolicy", path, _DNS_POLICIES)
-    config = sub(spec, "dnsConfig")
-    servers = config.get("nameservers") or []
-    if policy == "None" and not servers:
-        detail = "must provide at least one DNS nameserver when `dnsPolicy` is None"
-        yield fielderrors.required(f"{path}.dnsConfig.nameservers", detail)
+    config, where = sub(spec, "dnsConfig"), f"{path}.dnsConfig"
+    if policy == "None" and not config.get("nameservers"):
+        if spec.get("dnsConfig") is None:
+            yield fielderrors.required(where, "must provide `dnsConfig` when `dnsPolicy` is None")
+        else:
+            detail = "must provide at least one DNS nameserver when `dnsPolicy` is None"
+            yield fielderrors.required(f"{where}.nameservers", detail)
+    if config:
+        yield from _resolver(config, where)
+
+
+def _resolver(config: Object, path: str) -> Errors:
+    servers, searches = config.get("nameservers") or [], config.get("searches") or []
     if len(servers) > 3:
-        yield fielderrors.invalid(f"{path}.dnsConfig.nameservers", servers, "must not have more than 3 nameservers")
+        yield fielderrors.invalid(f"{path}.nameservers", servers, "must not have more than 3 nameservers")
     for index, server in enumerate(servers):
-        yield from address(server, f"{path}.dnsConfig.nameservers[{index}]")
+        yield from address(server, f"{path}.nameservers[{index}]")
+    if len(searches) > _SEARCH_PATHS:
+        detail = f"must not have more than {_SEARCH_PATHS} search paths"
+        yield fielderrors.invalid(f"{path}.searches", searches, detail)
+    if len(" ".join(searches)) > _SEARCH_LENGTH:
+        detail = f"must not have more than {_SEARCH_LENGTH} characters (including spaces) in the search list"
+        yield fielderrors.invalid(f"{path}.searches", searches, detail)
+    for index, search in enumerate(searches):
+        if search != ".":
+            yield from named(names.dns_search, search.removesuffix("."), f"{path}.searches[{index}]")
+    for where, option in each(config, "options", path):
+        if not option.get("name"):
+            yield fielderrors.required(where, "must not be empty")
 
 
 _MUTABLE = (
@@ -191,7 +241,7 @@ def pod_update(old: Object, new: Object) -> Errors:
     before, after = sub(old, "spec"), sub(new, "spec")
     if before == after:
         return
-    yield from pod_spec(after, "spec")
+    yield from _pod(new)
     for name in ("containers", "initContainers"):
         if len(before.get(name) or ()) != len(after.get(name) or ()):
             yield fielderrors.forbidden(f"spec.{name}", "pod updates may not add or remove containers")
@@ -199,6 +249,9 @@ def pod_update(old: Object, new: Object) -> Errors:
     yield from _deadline(before, after)
     yield from _tolerations(before, after)
     gated = bool(before.get("schedulingGates"))
+    if gated and not sub(before, "nodeSelector").items() <= sub(after, "nodeSelector").items():
+        detail = "only additions are allowed (no mutations or deletions)"
+        yield fielderrors.invalid("spec.nodeSelector", after.get("nodeSelector"), detail)
     known = {gate.get("name") for gate in before.get("schedulingGates") or ()}
     for where, gate in each(after, "schedulingGates", "spec"):
         if gate.get("name") not in known:
@@ -214,6 +267,8 @@ def _fixed(spec: Object, *, gated: bool) -> Object:
     if gated:
         free |= {"nodeSelector", "affinity"}
     result = {key: value for key, value in spec.items() if key not in free}
+    if gated:
+        result["affinity"] = {key: value for key, value in sub(spec, "affinity").items() if key != "nodeAffinity"}
     for name in ("containers", "initContainers"):
         if name in result:
             result[name] = [{**found, "image": ""} for found in result[name]]
@@ -228,7 +283,7 @@ def _deadline(before: Object, after: Object) -> Errors:
     if old is not None and (new is None or new > old):
         detail = "must not update from a positive integer to nil value"
         if new is not None:
-            detail = f"must be less than or equal to previous value {old}"
+            detail = "must be less than or equal to previous value"
         yield fielderrors.invalid(f"spec.{key}", new, detail)
 
 

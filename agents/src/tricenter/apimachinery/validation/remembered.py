@@ -24,7 +24,7 @@ class _Faultless:
         self._known: set[tuple[Any, ...]] = set()
         self._bytes = 0
 
-    def check(self, rule: Rule, obj: Object, path: str, **context: bool) -> Iterable[FieldError]:
+    def check(self, rule: Rule, obj: Object, path: str, **context: Any) -> Iterable[FieldError]:
         """The outcome of a rule that looks at nothing but `obj` and `context`; `path` only says where that is."""
         content = orjson.dumps(obj)
         key = (rule, content, *context.values())

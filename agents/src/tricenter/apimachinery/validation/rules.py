@@ -145,6 +145,22 @@ def number_or_percent(value: Any, path: str) -> Errors:
         yield fielderrors.invalid(path, value, "must be greater than or equal to 0")
 
 
+def at_most_all(value: Any, path: str) -> Errors:
+    """A percentage of 100 or less; numbers are not looked at."""
+    if isinstance(value, str) and _PERCENT.fullmatch(value) and int(value[:-1]) > 100:
+        yield fielderrors.invalid(path, value, "must not be greater than 100%")
+
+
+def local_path(value: str | None, path: str) -> Errors:
+    """A path that stays below where it starts."""
+    if not value:
+        return
+    if value.startswith("/"):
+        yield fielderrors.invalid(path, value, "must be a relative path")
+    if ".." in value.split("/"):
+        yield fielderrors.invalid(path, value, "must not contain '..'")
+
+
 def is_zero(value: Any) -> bool:
     """Whether a number or percentage is nothing."""
     return value in {0, "0%"}

@@ -4,7 +4,6 @@ from tricenter.apimachinery import fielderrors, names
 from tricenter.apimachinery.validation.rules import (
     Errors,
     Object,
-    between,
     each,
     labels,
     named,
@@ -15,7 +14,7 @@ from tricenter.apimachinery.validation.rules import (
     unique,
 )  # fmt: skip
 
-_EFFECTS = ("NoExecute", "NoSchedule", "PreferNoSchedule")
+_EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 _NODE_OPERATORS = ("DoesNotExist", "Exists", "Gt", "In", "Lt", "NotIn")
 
 
@@ -25,7 +24,7 @@ def scheduling(spec: Object, path: str) -> Errors:
     for where, toleration in each(spec, "tolerations", path):
         yield from _toleration(toleration, where)
     for where, gate in each(spec, "schedulingGates", path):
-        yield from named(names.qualified_name, gate.get("name", ""), f"{where}.name")
+        yield from named(names.qualified_name, gate.get("name", ""), where)
     yield from unique((where, gate.get("name")) for where, gate in each(spec, "schedulingGates", path))
     yield from _spread(spec, path)
     affinity = sub(spec, "affinity")
@@ -48,7 +47,7 @@ def _toleration(found: Object, path: str) -> Errors:
             f"{path}.effect", found.get("effect", ""), "effect must be 'NoExecute' when `tolerationSeconds` is set"
         )
     if operator == "Equal":
-        yield from named(names.label_value, found.get("value", ""), f"{path}.value")
+        yield from named(names.label_value, found.get("value", ""), f"{path}.operator")
     elif operator == "Exists":
         if found.get("value"):
             yield fielderrors.invalid(
@@ -73,6 +72,9 @@ def _spread(spec: Object, path: str) -> Errors:
         if when not in {"DoNotSchedule", "ScheduleAnyway"}:
             choices = ("DoNotSchedule", "ScheduleAnyway")
             yield fielderrors.not_supported(f"{where}.whenUnsatisfiable", when, choices)
+        if minimum is not None and when != "DoNotSchedule":
+            detail = f"can only use minDomains if whenUnsatisfiable=DoNotSchedule, not {when}"
+            yield fielderrors.invalid(f"{where}.minDomains", minimum, detail)
         pair = (str(found.get("topologyKey")), when)
         if pair in seen:
             yield fielderrors.duplicate(f"{where}.{{topologyKey, whenUnsatisfiable}}", f"{{{pair[0]}, {pair[1]}}}")
@@ -80,6 +82,28 @@ def _spread(spec: Object, path: str) -> Errors:
         yield from selector(found.get("labelSelector"), f"{where}.labelSelector")
         for key in ("nodeAffinityPolicy", "nodeTaintsPolicy"):
             yield from one_of(found, key, where, ("Honor", "Ignore"))
+        if found.get("matchLabelKeys"):
+            yield from _spread_keys(found, where)
+
+
+def _spread_keys(found: Object, path: str) -> Errors:
+    """Labels of the pod itself that it is spread by, besides those that are selected by value."""
+    chosen = found.get("labelSelector")
+    yield from _label_keys(found, "matchLabelKeys", path)
+    taken = {*sub(chosen, "matchLabels"), *(item.get("key") for _, item in each(chosen, "matchExpressions", path))}
+    for index, key in enumerate(found["matchLabelKeys"] if chosen is not None else ()):
+        if key in taken:
+            detail = "exists in both matchLabelKeys and labelSelector"
+            yield fielderrors.invalid(f"{path}.matchLabelKeys[{index}]", key, detail)
+
+
+def _label_keys(found: Object, name: str, path: str) -> Errors:
+    keys = found.get(name) or ()
+    if keys and found.get("labelSelector") is None:
+        yield fielderrors.forbidden(f"{path}.{name}", "must not be specified when labelSelector is not set")
+        return
+    for index, key in enumerate(keys):
+        yield from named(names.qualified_name, key, f"{path}.{name}[{index}]")
 
 
 def _node_affinity(found: Object, path: str) -> Errors:
@@ -87,8 +111,14 @@ def _node_affinity(found: Object, path: str) -> Errors:
     if name in found:
         yield from node_selector(found[name], f"{path}.{name}")
     for where, term in each(found, "preferredDuringSchedulingIgnoredDuringExecution", path):
-        yield from between(term, "weight", where, 1, 100)
+        yield from _weight(term, where)
         yield from _node_term(sub(term, "preference"), f"{where}.preference")
+
+
+def _weight(term: Object, path: str) -> Errors:
+    weight = term.get("weight", 0)
+    if not 1 <= weight <= 100:
+        yield fielderrors.invalid(f"{path}.weight", weight, "must be in the range 1-100")
 
 
 def node_selector(found: Object, path: str) -> Errors:
@@ -97,6 +127,9 @@ def node_selector(found: Object, path: str) -> Errors:
         yield fielderrors.required(f"{path}.nodeSelectorTerms", "must have at least one node selector term")
     for where, term in each(found, "nodeSelectorTerms", path):
         yield from _node_term(term, where)
+        for inside, rule in each(term, "matchExpressions", where):
+            for index, value in enumerate(rule.get("values") or ()):
+                yield from named(names.label_value, value, f"{inside}.values[{index}]")
 
 
 def _node_term(term: Object, path: str) -> Errors:
@@ -116,6 +149,11 @@ def _node_term(term: Object, path: str) -> Errors:
             yield fielderrors.invalid(f"{where}.operator", operator, "not a valid selector operator")
         yield from named(names.qualified_name, found.get("key", ""), f"{where}.key")
     for where, found in each(term, "matchFields", path):
+        if found.get("operator") not in {"In", "NotIn"}:
+            yield fielderrors.invalid(f"{where}.operator", found.get("operator"), "not a valid selector operator")
+        elif len(found.get("values") or ()) != 1:
+            detail = "must be only one value when `operator` is 'In' or 'NotIn' for node field selector"
+            yield fielderrors.required(f"{where}.values", detail)
         if found.get("key") != "metadata.name":
             yield fielderrors.invalid(f"{where}.key", found.get("key"), "not a valid field selector key")
 
@@ -124,13 +162,21 @@ def _pod_affinity(found: Object, path: str) -> Errors:
     for where, term in each(found, "requiredDuringSchedulingIgnoredDuringExecution", path):
         yield from _pod_term(term, where)
     for where, weighted in each(found, "preferredDuringSchedulingIgnoredDuringExecution", path):
-        yield from between(weighted, "weight", where, 1, 100)
+        yield from _weight(weighted, where)
         yield from _pod_term(sub(weighted, "podAffinityTerm"), f"{where}.podAffinityTerm")
 
 
 def _pod_term(term: Object, path: str) -> Errors:
     yield from selector(term.get("labelSelector"), f"{path}.labelSelector")
     yield from selector(term.get("namespaceSelector"), f"{path}.namespaceSelector")
+    for namespace in term.get("namespaces") or ():
+        yield from named(names.dns_label, namespace, f"{path}.namespace")
+    for key in ("matchLabelKeys", "mismatchLabelKeys"):
+        yield from _label_keys(term, key, path)
+    for index, key in enumerate(term.get("matchLabelKeys") or ()):
+        if key in (term.get("mismatchLabelKeys") or ()):
+            detail = "exists in both matchLabelKeys and mismatchLabelKeys"
+            yield fielderrors.invalid(f"{path}.matchLabelKeys[{index}]", key, detail)
     if not term.get("topologyKey"):
         yield fielderrors.required(f"{path}.topologyKey", "can not be empty")
     else:

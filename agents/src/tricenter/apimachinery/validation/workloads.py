@@ -26,8 +26,8 @@ _STATEFUL_MUTABLE = (
 )  # fmt: skip
 
 
-def _controller(spec: Object, kind: str) -> Errors:
-    """Selector and template of a controller whose pods run for ever."""
+def _controller(spec: Object, kind: str, *, whole: bool = True) -> Errors:
+    """Selector and template of a controller whose pods run for ever; `whole`: the spec of the pods is looked at."""
     found, template = spec.get("selector"), sub(spec, "template")
     if found is None:
         yield fielderrors.required("spec.selector")
@@ -43,7 +43,7 @@ def _controller(spec: Object, kind: str) -> Errors:
         yield fielderrors.invalid(
             "spec.template.metadata.labels", labels, "`selector` does not match template `labels`"
         )
-    yield from pods.template(template, "spec.template")
+    yield from pods.template(template, "spec.template") if whole else pods.template_metadata(template, "spec.template")
     policy = sub(template, "spec").get("restartPolicy")
     if policy in _JOB_RESTART:
         yield fielderrors.not_supported("spec.template.spec.restartPolicy", policy, ("Always",))
@@ -125,7 +125,8 @@ def stateful_set(obj: Object) -> Errors:
     retention = sub(spec, "persistentVolumeClaimRetentionPolicy")
     for key in ("whenDeleted", "whenScaled"):
         yield from one_of(retention, key, "spec.persistentVolumeClaimRetentionPolicy", ("Delete", "Retain"))
-    yield from _controller(spec, "statefulset")
+    # The volumes of its pods come from claim templates too, so upstream leaves their spec to the pods themselves.
+    yield from _controller(spec, "statefulset", whole=False)
 
 
 def stateful_set_update(old: Object, new: Object) -> Errors:

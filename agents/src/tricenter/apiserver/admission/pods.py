@@ -25,7 +25,7 @@ class Priority:
         if not attributes.creates("", "pods"):
             return
         spec = attributes.obj.setdefault("spec", {})
-        target = attributes.call.resource.target(attributes.obj["metadata"].get("name", ""))
+        target = attributes.target
         found = self._class(spec.get("priorityClassName", ""), target)
         value = int(found.get("value", 0))
         if spec.get("priority") not in (None, value):

@@ -52,7 +52,7 @@ class ServiceAccount:
             await self._fresh.wait()
             entry = self._accounts.get(namespace, name)
         if entry is None:
-            target = attributes.call.resource.target(attributes.obj["metadata"].get("name", ""))
+            target = attributes.target
             text = f'error looking up service account {namespace}/{name}: serviceaccount "{name}" not found'
             raise errors.forbidden(target, text)
         return entry.load()

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from tricenter.apimachinery.records import Kind
+
 Extract = Callable[[dict[str, Any]], Mapping[str, str]]
 
 _INVOLVED = ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
@@ -60,6 +62,15 @@ def names(group: str, resource: str) -> tuple[str, ...]:
     return (*COMMON, *FIELDS.get((group, resource), {}))
 
 
+def unknown(kind: Kind, field: str) -> str:
+    """Why a field cannot be selected by, as the conversion function of the kind words it."""
+    if (kind.group, kind.plural) == ("batch", "jobs"):
+        return f'field label "{field}" not supported for batchv1.Job'
+    if (kind.group, kind.plural) in FIELDS or not kind.definition:
+        return f"field label not supported: {field}"
+    return f'"{field}" is not a known field selector: only "metadata.name", "metadata.namespace"'
+
+
 def extractor(group: str, resource: str) -> Extract:
     """A function from an object of the resource to its selectable values."""
     paths = FIELDS.get((group, resource), {})
@@ -77,6 +88,8 @@ def of_paths(paths: Mapping[str, tuple[str, ...]]) -> Extract:
         values = {"metadata.name": metadata.get("name", ""), "metadata.namespace": metadata.get("namespace", "")}
         for field, path in items:
             values[field] = _text(_at(obj, path), _ZERO.get(field, ""))
+        if not values.get("source", "-"):
+            values["source"] = obj.get("reportingComponent") or ""
         return values
 
     return extract

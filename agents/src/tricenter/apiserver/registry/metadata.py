@@ -36,10 +36,17 @@ def fill(obj: Object) -> None:
         raise errors.Internal("resourceVersion should not be set on objects to be created")
     for key in _SERVER_ONLY:
         metadata.pop(key, None)
-    if not metadata.get("name") and metadata.get("generateName"):
-        metadata["name"] = names.generate(metadata["generateName"])
     metadata["uid"] = str(uuid.uuid4())
     metadata["creationTimestamp"] = times.now_rfc3339()
+
+
+def generate_name(obj: Object) -> None:
+    """Name what asks for a name with a beginning, after admission may have changed it: refusals up to then say the
+    same each time, so that events of them are counted and not written again (registry/generic/registry/store.go).
+    """
+    metadata = obj["metadata"]
+    if not metadata.get("name") and metadata.get("generateName"):
+        metadata["name"] = names.generate(metadata["generateName"])
 
 
 def keep(old: Object, new: Object, target: errors.Target) -> None:

@@ -35,4 +35,4 @@ class PodStrategy(Strategy):
         if requested is not None:
             return max(requested, 1) if requested < 0 else requested
         own = spec.get("terminationGracePeriodSeconds")
-        return _DEFAULT_GRACE if own is None else max(int(own), 0)
+        return _DEFAULT_GRACE if own is None else int(own) if own >= 0 else 1

@@ -42,13 +42,14 @@ class Changes:
         fieldcheck.check(call, obj)
         metadata.set_namespace(obj, call.info.namespace, namespaced=kind.namespaced)
         metadata.fill(obj)
-        if not obj["metadata"].get("name"):
+        if not obj["metadata"].get("name") and not obj["metadata"].get("generateName"):
             raise _nameless(call)
         strategy = strategies.of(kind)
         strategy.prepare_create(obj)
         defaults.apply(kind, obj)
         attributes = Attributes(call, CREATE, obj, None)
         await self._admission.mutate(attributes)
+        metadata.generate_name(obj)
         strategy.complete_create(obj)
         _refuse(call, obj, validation.validate_create(kind, obj))
         await self._admission.validate(attributes)

@@ -19,7 +19,7 @@ def predicate(resource: Resource, namespace: str, query: Mapping[str, str], name
         fields = selectors.parse_fields(query.get("fieldSelector", ""))
     except selectors.SelectorError as error:
         raise errors.BadRequest(str(error)) from error
-    _check(resource, labels, fields)
+    _check(resource, fields)
     if name and not fields.empty and fields.exact("metadata.name") != name:
         raise errors.BadRequest("fieldSelector metadata.name doesn't match requested name")
     return Predicate(
@@ -43,12 +43,9 @@ def _term(labels: selectors.LabelSelector, fields: selectors.FieldSelector) -> T
     return None
 
 
-def _check(resource: Resource, labels: selectors.LabelSelector, fields: selectors.FieldSelector) -> None:
-    known = (*selectable.names(resource.kind.group, resource.kind.plural), *resource.kind.selectable)
+def _check(resource: Resource, fields: selectors.FieldSelector) -> None:
+    kind = resource.kind
+    known = (*selectable.names(kind.group, kind.plural), *kind.selectable)
     for requirement in fields.requirements:
         if requirement.field not in known:
-            kind = resource.kind
-            raise errors.BadRequest(
-                f'Unable to find "{kind.api_version}, Resource={kind.plural}" that match label selector "{labels}", '
-                f'field selector "{fields}": field label not supported: {requirement.field}'
-            )
+            raise errors.BadRequest(selectable.unknown(kind, requirement.field))
