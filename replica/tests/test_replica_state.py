@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tricenter_replica import files, image, initrd, plan, process, state, warm
+from tricenter_replica import cgroups, files, image, initrd, plan, process, state, warm
 
 
 def test_a_second_run_waits_for_the_first_and_names_it(tmp_path: Path) -> None:
@@ -119,3 +119,14 @@ def test_links_delay_each_port_by_half() -> None:
     assert script.count("netem delay 15000us") == 2
     # A bridge takes the address of a port: all are looked up on the bus, not among all links.
     assert "/sys/bus/virtio/devices/" in script
+
+
+def test_where_systemd_makes_the_groups_a_machine_starts_in_a_scope_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What stays in the group of a session or unit ends with it (seen on Debian 13 with cgroup v2)."""
+    monkeypatch.setattr(cgroups, "managed_by_systemd", lambda: True)
+    command = cgroups.scope("east1-lb1")
+    assert command[0] == "systemd-run"
+    assert "--unit=tricenter-east1-lb1.scope" in command
+    assert "--slice=tricenter.slice" in command
+    monkeypatch.setattr(cgroups, "managed_by_systemd", lambda: False)
+    assert cgroups.scope("east1-lb1") == []

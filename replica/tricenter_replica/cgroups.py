@@ -1,9 +1,14 @@
-"""One control group a machine, `tricenter/<machine>` in each hierarchy, on cgroup v1 and v2 (cgroups(7))."""
+"""One control group a machine: `tricenter/<machine>` in each hierarchy, on cgroup v1 and v2 (cgroups(7)).
+
+Where systemd owns the only hierarchy it makes them, as scopes (systemd.scope(5)) of a slice: a machine that stayed in
+the group of the session or unit that ran `up` could end with it.
+"""
 
 from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +17,9 @@ from . import REPLICA
 
 PARENT = "tricenter" if REPLICA == "tri" else f"tricenter-{REPLICA}"
 SYSTEMD = Path("/run/systemd/system")
-"""Exists where systemd owns the control groups: it then has to make ours (see `container`)."""
+"""Exists where systemd is the host's first process."""
+SLICE = f"{PARENT.replace('-', '_')}.slice"
+"""Holds the machines' scopes; a dash would put the slice of a second replica below ours."""
 GONE_WITHIN = 10.0
 """Seconds that killed processes have to leave their group."""
 
@@ -35,6 +42,14 @@ def is_v1() -> bool:
 def managed_by_systemd() -> bool:
     """Whether the host's systemd owns the only hierarchy."""
     return SYSTEMD.is_dir() and not is_v1()
+
+
+def scope(name: str) -> list[str]:
+    """Return what a machine's command has to follow for systemd to make its group; nothing where `prepare` does."""
+    if not managed_by_systemd():
+        return []
+    options = ("--quiet", "--collect", "--property=Delegate=yes", "--property=KillSignal=SIGKILL")
+    return ["systemd-run", "--scope", f"--unit={_unit(name)}", f"--slice={SLICE}", *options]
 
 
 def prepare(name: str) -> Callable[[], None]:
@@ -62,6 +77,9 @@ def prepare(name: str) -> Callable[[], None]:
 
 def remove(name: str) -> None:
     """Kill what is left in the group of machine `name` and remove it."""
+    if managed_by_systemd():
+        _stop(_unit(name))
+        return
     until = time.monotonic() + GONE_WITHIN
     for mount, _ in hierarchies():
         folder = mount / PARENT / name
@@ -74,6 +92,9 @@ def remove(name: str) -> None:
 
 def remove_parent() -> None:
     """Remove the group that holds the machines' groups, once it is empty."""
+    if managed_by_systemd():
+        _stop(SLICE)
+        return
     for mount, _ in hierarchies():
         folder = mount / PARENT
         if folder.is_dir() and not any(entry.is_dir() for entry in folder.iterdir()):
@@ -82,7 +103,17 @@ def remove_parent() -> None:
 
 def left() -> list[Path]:
     """Groups of ours that exist."""
-    return [mount / PARENT for mount, _ in hierarchies() if (mount / PARENT).is_dir()]
+    name = SLICE if managed_by_systemd() else PARENT
+    return [mount / name for mount, _ in hierarchies() if (mount / name).is_dir()]
+
+
+def _unit(name: str) -> str:
+    return f"{PARENT}-{name}.scope"
+
+
+def _stop(unit: str) -> None:
+    """Have systemd end a unit and wait until its name is free; one that is not there any more is no error."""
+    subprocess.run(["systemctl", "--quiet", "stop", unit], capture_output=True, check=False)
 
 
 def _kill(folder: Path) -> None:

@@ -23,7 +23,7 @@ def start(folder: MachineFolder, name: str, image: Image) -> Process:
     overlay.mount(folder, image)
     v1 = cgroups.is_v1()
     command = [
-        *_scope(name),
+        *cgroups.scope(name),
         *("systemd-nspawn", "--quiet", "--boot", "--register=no", "--keep-unit"),
         *(f"--directory={folder.root}", f"--machine={wiring.namespace(name)}", f"--hostname={name}"),
         f"--network-namespace-path={NAMESPACES / wiring.namespace(name)}",
@@ -65,11 +65,3 @@ def leader(started: Process, children: dict[int, list[int]]) -> int | None:
     """Return the pid of the machine's first process, None while there is none."""
     below = children.get(started.pid)
     return below[0] if below else None
-
-
-def _scope(name: str) -> list[str]:
-    """On a host whose systemd owns the control groups, a scope of its own keeps the machine when a session ends."""
-    if not cgroups.managed_by_systemd():
-        return []
-    unit = f"tricenter-{name}"
-    return ["systemd-run", "--quiet", "--scope", f"--unit={unit}", "--slice=tricenter", "--property=Delegate=yes"]

@@ -62,7 +62,7 @@ def command(
 
 def start(folder: MachineFolder, name: str, line: Sequence[str]) -> Process:
     """Start a machine with its console in a file."""
-    whole = [*line, "-name", wiring.namespace(name)]
+    whole = [*cgroups.scope(name), *line, "-name", wiring.namespace(name)]
     log = folder.path / "qemu.log"
     return process.spawn(whole, record=folder.process, log=log, environment={}, before=cgroups.prepare(name))
 
