@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from tricenter.apiserver import assembly, deadline, errors, main, requestinfo
 from tricenter.apiserver.auth.user import NOBODY, User
 from tricenter.apiserver.bootstrap import bootstrap
+from tricenter.apiserver.deadline import Overdue
 from tricenter.apiserver.flow import defaults, limits, schemas
 from tricenter.apiserver.flow.seats import Level, Rejected, Seat
 
@@ -72,7 +73,7 @@ def test_lists_take_seats_by_their_size(objects: int, limit: str, seats: int) ->
 
 
 def level(seats: int, queue: int = 50) -> Level:
-    made = Level("x")
+    made = Level("x", Overdue(15.0))
     made.configure("", seats=seats, exempt=False, queue_length=queue)
     return made
 

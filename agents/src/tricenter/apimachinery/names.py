@@ -219,5 +219,5 @@ def version_priority(version: str) -> tuple[int, int, int, str]:
 
 def generate(base: str) -> str:
     """A name from `generateName`: the base, cut so that the whole fits a DNS label, and five random letters."""
-    suffix = "".join(secrets.choice(_ALPHABET) for _ in range(GENERATED_SUFFIX))
+    suffix = "".join([_ALPHABET[byte % len(_ALPHABET)] for byte in secrets.token_bytes(GENERATED_SUFFIX)])
     return base[: DNS_LABEL_MAX - GENERATED_SUFFIX] + suffix

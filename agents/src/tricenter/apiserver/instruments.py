@@ -33,6 +33,7 @@ class Instruments:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self._known: dict[tuple[Labels, int], tuple[metrics.Counter, metrics.Histogram | None]] = {}
+        self._operations: dict[str, metrics.Histogram] = {}
         self._inflight = {"readOnly": 0, "mutating": 0}
         ProcessCollector(registry=self.registry)
         self._requests = self._counter(
@@ -64,6 +65,7 @@ class Instruments:
             registry=self.registry,
         )
         self._etcd_errors = self._counter("etcd_request_errors", "Requests to etcd that failed.", ["operation"])
+        self._succeeded, self._failed = map(self._attempts.labels, ("success", "failure"))
         self._gauge_inflight()
 
     def _counter(self, name: str, text: str, labels: list[str]) -> metrics.Counter:
@@ -113,11 +115,14 @@ class Instruments:
 
     def authenticated(self, *, success: bool) -> None:
         """Credentials were looked at."""
-        self._attempts.labels("success" if success else "failure").inc()
+        (self._succeeded if success else self._failed).inc()
 
     def etcd(self, operation: str, seconds: float, *, failed: bool) -> None:
         """A request to etcd is over."""
-        self._etcd.labels(operation).observe(seconds)
+        known = self._operations.get(operation)
+        if known is None:
+            known = self._operations[operation] = self._etcd.labels(operation)
+        known.observe(seconds)
         if failed:
             self._etcd_errors.labels(operation).inc()
 

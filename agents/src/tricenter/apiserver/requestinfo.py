@@ -33,13 +33,12 @@ class RequestInfo:
 def parse(method: str, path: str, query: Mapping[str, str]) -> RequestInfo:
     """Take a request apart; never fails: what is not a resource is a plain path with the method as its verb."""
     parts = [part for part in path.split("/") if part]
-    plain = RequestInfo(path=path, verb=method.lower())
     if len(parts) >= 3 and parts[0] == "api":
         group, version, parts = "", parts[1], parts[2:]
     elif len(parts) >= 4 and parts[0] == "apis":
         group, version, parts = parts[1], parts[2], parts[3:]
     else:
-        return plain
+        return RequestInfo(path=path, verb=method.lower())
     old_watch = parts[0] == "watch" and len(parts) > 1
     if old_watch:
         parts = parts[1:]

@@ -3,7 +3,7 @@
 A field counts as unset when it is missing or an empty string, as it does in Go's decoded structs.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 Object = dict[str, Any]
@@ -36,8 +36,7 @@ def optional(obj: Object, *path: str) -> Object | None:
     return found if isinstance(found, dict) else None
 
 
-def each(obj: Object | None, key: str) -> Iterator[Object]:
+def each(obj: Object | None, key: str) -> Sequence[Object]:
     """The objects of a list that may be missing."""
-    for item in (obj or {}).get(key) or ():
-        if isinstance(item, dict):
-            yield item
+    found = obj.get(key) if obj else None
+    return [item for item in found if isinstance(item, dict)] if found else ()

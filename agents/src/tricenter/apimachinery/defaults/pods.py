@@ -63,17 +63,16 @@ def _container(container: Object) -> None:
     for port in each(container, "ports"):
         put(port, "protocol", "TCP")
     for variable in each(container, "env"):
-        if reference := optional(variable, "valueFrom", "fieldRef"):
-            put(reference, "apiVersion", "v1")
-        if reference := optional(variable, "valueFrom", "resourceFieldRef"):
-            put(reference, "divisor", "0")
+        if source := optional(variable, "valueFrom"):
+            _references(source)
     for name in _PROBES:
         if probe := optional(container, name):
             put_all(probe, _PROBE)
             _action(probe)
-    for hook in ("postStart", "preStop"):
-        if action := optional(container, "lifecycle", hook):
-            _action(action)
+    if hooks := optional(container, "lifecycle"):
+        for hook in ("postStart", "preStop"):
+            if action := optional(hooks, hook):
+                _action(action)
 
 
 def _action(handler: Object) -> None:
@@ -86,25 +85,57 @@ def _action(handler: Object) -> None:
 def _volume(volume: Object) -> None:
     if volume.keys() <= {"name"}:
         volume["emptyDir"] = {}
-    for name in ("secret", "configMap", "downwardAPI", "projected"):
-        if source := optional(volume, name):
-            put(source, "defaultMode", _FILE_MODE)
-    if (host_path := optional(volume, "hostPath")) is not None:
-        host_path.setdefault("type", "")
-    _downward_items(optional(volume, "downwardAPI"))
-    for source in each(optional(volume, "projected"), "sources"):
-        _downward_items(optional(source, "downwardAPI"))
-        if token := optional(source, "serviceAccountToken"):
+    for kind, source in volume.items():
+        if (rule := _SOURCES.get(kind)) and isinstance(source, dict):
+            rule(source)
+
+
+def _host_path(source: Object) -> None:
+    source.setdefault("type", "")
+
+
+def _files(source: Object) -> None:
+    if source:
+        put(source, "defaultMode", _FILE_MODE)
+
+
+def _downward(source: Object) -> None:
+    _files(source)
+    _downward_items(source)
+
+
+def _projected(source: Object) -> None:
+    _files(source)
+    for item in each(source, "sources"):
+        _downward_items(optional(item, "downwardAPI"))
+        if token := optional(item, "serviceAccountToken"):
             put(token, "expirationSeconds", 3600)
-    if claim := optional(volume, "ephemeral", "volumeClaimTemplate", "spec"):
+
+
+def _ephemeral(source: Object) -> None:
+    if claim := optional(source, "volumeClaimTemplate", "spec"):
         put(claim, "volumeMode", "Filesystem")
-    if iscsi := optional(volume, "iscsi"):
-        put(iscsi, "iscsiInterface", "default")
+
+
+def _iscsi(source: Object) -> None:
+    if source:
+        put(source, "iscsiInterface", "default")
+
+
+_SOURCES = {
+    "configMap": _files, "downwardAPI": _downward, "ephemeral": _ephemeral, "hostPath": _host_path, "iscsi": _iscsi,
+    "projected": _projected, "secret": _files,
+}  # fmt: skip
 
 
 def _downward_items(source: Object | None) -> None:
     for item in each(source, "items"):
-        if reference := optional(item, "fieldRef"):
-            put(reference, "apiVersion", "v1")
-        if reference := optional(item, "resourceFieldRef"):
-            put(reference, "divisor", "0")
+        _references(item)
+
+
+def _references(source: Object) -> None:
+    """To fields of the pod and to resources of a container."""
+    if reference := optional(source, "fieldRef"):
+        put(reference, "apiVersion", "v1")
+    if reference := optional(source, "resourceFieldRef"):
+        put(reference, "divisor", "0")

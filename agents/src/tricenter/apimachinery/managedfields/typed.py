@@ -3,6 +3,7 @@
 Semantics of sigs.k8s.io/structured-merge-diff (KEP-555).
 """
 
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -21,6 +22,8 @@ def element_key(item: Any, kind: Type) -> str:
         return f"v:{orjson.dumps(item, option=orjson.OPT_SORT_KEYS).decode()}"
     if not isinstance(item, dict):
         raise TypedError(f"an element of an associative list must be an object, found {item!r}")
+    if len(kind.keys) == 1 and isinstance(value := item.get(kind.keys[0]), str):
+        return _named(kind.keys[0], value)
     found = {}
     for name in kind.keys:
         value = item.get(name, kind.key_defaults.get(name))
@@ -29,6 +32,12 @@ def element_key(item: Any, kind: Type) -> str:
     if not found:
         raise TypedError(f"an element of an associative list omits its key fields {', '.join(kind.keys)}: {item!r}")
     return f"k:{orjson.dumps(found, option=orjson.OPT_SORT_KEYS).decode()}"
+
+
+@lru_cache(maxsize=4096)
+def _named(key: str, value: str) -> str:
+    """The usual case: elements that go by one name, and the same names again and again."""
+    return f"k:{orjson.dumps({key: value}).decode()}"
 
 
 _STRUCT, _LIST, _SCALAR = Shape.STRUCT, Shape.LIST, Shape.SCALAR
@@ -50,16 +59,25 @@ def child(kind: Type, key: str) -> Type:
 
 def field_set(value: Any, kind: Type) -> Node | None:
     """The node of a value: what somebody who sets it owns. None for an empty associative list."""
+    shape = kind.shape
+    if kind.atomic or shape is _SCALAR:
+        return LEAF
     if isinstance(value, dict):
-        return _map_set(value, kind) if _is_map(kind, value) else LEAF
-    return _list_set(value, kind) if _is_list(kind, value) else LEAF
+        return LEAF if shape is _LIST else _map_set(value, kind)
+    return _list_set(value, kind) if isinstance(value, list) and shape is _LIST else LEAF
 
 
 def _map_set(value: dict[str, Any], kind: Type) -> Node | None:
+    fields = kind.fields if kind.shape is _STRUCT else {}
     children: Node = {}
     for key, item in value.items():
+        node: Node | None = LEAF
         # Most members are scalars, and what is not an object or a list is owned as a whole.
-        node = _entry(kind, key, item) if isinstance(item, _NESTED) else LEAF
+        if isinstance(item, _NESTED):
+            field = fields.get(key)
+            node = _item(kind, item) if field is None else field_set(item, field)
+            if node is None and item == {}:
+                node = LEAF
         if node is not None:
             children["f:" + key] = node
     return children or None
@@ -74,15 +92,20 @@ def _list_set(value: list[Any], kind: Type) -> Node | None:
     return elements or None
 
 
-def _entry(kind: Type, key: str, item: Any) -> Node | None:
-    if kind.shape is _STRUCT and (field := kind.fields.get(key)) is not None:
-        node = field_set(item, field)
-        return LEAF if node is None and item == {} else node
+def _item(kind: Type, item: Any) -> Node:
+    """The node of an entry of a map: entries are items, which are owned as such."""
     node = field_set(item, ANY if kind.shape is _STRUCT else kind.element)
-    # Entries of a map are items, which are owned as such.
     if node is None:
         return LEAF
-    return node if is_member(node) else make(True, node)
+    return node if is_member(node) else make(True, node) or LEAF
+
+
+def _entry(kind: Type, key: str, item: Any) -> Node | None:
+    field = kind.fields.get(key) if kind.shape is _STRUCT else None
+    if field is None:
+        return _item(kind, item)
+    node = field_set(item, field)
+    return LEAF if node is None and item == {} else node
 
 
 class Comparison:

@@ -55,10 +55,11 @@ def _prune_struct(value: dict[str, Any], kind: Type, unknown: _Unknown) -> None:
                 unknown.append((value, key))
         elif child is None:
             nulls.append(key)
-        elif field.shape is not _SCALAR:
+        elif field.shape is _SCALAR:
+            if field.name in _CANONICAL:
+                value[key] = _CANONICAL[field.name](child)
+        elif child:
             _prune(child, field, unknown)
-        elif field.name in _CANONICAL:
-            value[key] = _CANONICAL[field.name](child)
     for key in nulls:
         del value[key]
 

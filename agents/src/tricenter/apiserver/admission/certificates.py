@@ -9,7 +9,7 @@ from typing import Any
 
 from tricenter.apimachinery import signing
 from tricenter.apiserver import errors
-from tricenter.apiserver.admission.chain import CREATE, UPDATE, Attributes
+from tricenter.apiserver.admission.chain import CREATE, UPDATE, Attributes, Plugin
 from tricenter.apiserver.auth.authorize import Authorizer
 from tricenter.apiserver.auth.rbac import Request
 from tricenter.apiserver.auth.user import MASTERS
@@ -20,7 +20,7 @@ _GROUP = "certificates.k8s.io"
 _RESOURCE = (_GROUP, "certificatesigningrequests")
 
 
-class Certificates:
+class Certificates(Plugin):
     """Three of upstream's plugins, and the part of the registry that notes the user."""
 
     def __init__(self, authorizer: Authorizer) -> None:

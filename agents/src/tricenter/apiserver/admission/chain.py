@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from tricenter.apiserver import errors
 from tricenter.apiserver.rest.call import Call
@@ -75,8 +75,11 @@ class Attributes:
         return self.operation == CREATE and not self.subresource and self.resource == (group, plural)
 
 
-class Plugin(Protocol):
-    """One rule. Both methods may refuse by raising a StatusError; only `mutate` may change the object."""
+class Plugin:
+    """One rule. Both methods may refuse by raising a StatusError; only `mutate` may change the object.
+
+    A plugin has one of them or both; the one that it does not have is not called.
+    """
 
     async def mutate(self, attributes: Attributes) -> None:
         """Change the object."""
@@ -89,18 +92,19 @@ class Admission:
     """All plugins, in upstream's order."""
 
     def __init__(self, plugins: Sequence[Plugin]) -> None:
-        self._plugins = plugins
+        self._mutating = [plugin for plugin in plugins if type(plugin).mutate is not Plugin.mutate]
+        self._validating = [plugin for plugin in plugins if type(plugin).validate is not Plugin.validate]
 
     async def mutate(self, attributes: Attributes) -> None:
         """Let every plugin change the object; once more where a webhook has changed what others had seen."""
-        for plugin in self._plugins:
+        for plugin in self._mutating:
             await plugin.mutate(attributes)
         if attributes.round.wanted:
             attributes.round.second = True
-            for plugin in self._plugins:
+            for plugin in self._mutating:
                 await plugin.mutate(attributes)
 
     async def validate(self, attributes: Attributes) -> None:
         """Let every plugin look at it."""
-        for plugin in self._plugins:
+        for plugin in self._validating:
             await plugin.validate(attributes)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from tricenter.apiserver import errors
-from tricenter.apiserver.admission.chain import Attributes
+from tricenter.apiserver.admission.chain import Attributes, Plugin
 from tricenter.apiserver.resources import Resources
 
 _CLASS = "kubernetes.io/ingress.class"
 _DEFAULT = "ingressclass.kubernetes.io/is-default-class"
 
 
-class DefaultIngressClass:
+class DefaultIngressClass(Plugin):
     """Fills in `spec.ingressClassName` (plugin/pkg/admission/network/defaultingressclass)."""
 
     def __init__(self, resources: Resources) -> None:
@@ -31,6 +31,3 @@ class DefaultIngressClass:
             raise errors.forbidden(target, f"{len(marked)} default IngressClasses were found, only 1 allowed")
         if marked:
             spec["ingressClassName"] = marked[0]
-
-    async def validate(self, attributes: Attributes) -> None:
-        """Nothing."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tricenter.apiserver import errors
-from tricenter.apiserver.admission.chain import CREATE, DELETE, Attributes
+from tricenter.apiserver.admission.chain import CREATE, DELETE, Attributes, Plugin
 from tricenter.apiserver.cache.freshness import Freshness
 from tricenter.apiserver.resources import Resources
 
@@ -11,7 +11,7 @@ IMMORTAL = ("default", "kube-system", "kube-public", "kube-node-lease")
 _REVIEW = ("authorization.k8s.io", "localsubjectaccessreviews")
 
 
-class NamespaceLifecycle:
+class NamespaceLifecycle(Plugin):
     """plugin/namespace/lifecycle."""
 
     def __init__(self, resources: Resources, fresh: Freshness) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from tricenter.apimachinery import limitranges
 from tricenter.apiserver import errors
-from tricenter.apiserver.admission.chain import CREATE, UPDATE, Attributes
+from tricenter.apiserver.admission.chain import CREATE, UPDATE, Attributes, Plugin
 from tricenter.apiserver.resources import Resources
 
 Object = dict[str, Any]
@@ -15,7 +15,7 @@ Object = dict[str, Any]
 _POD, _CLAIM = ("", "pods"), ("", "persistentvolumeclaims")
 
 
-class LimitRanger:
+class LimitRanger(Plugin):
     """Defaults of containers, and the bounds of containers, pods and claims."""
 
     def __init__(self, resources: Resources) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from tricenter.apimachinery import signing
 from tricenter.apiserver import errors
-from tricenter.apiserver.admission.chain import CREATE, DELETE, UPDATE, Attributes
+from tricenter.apiserver.admission.chain import CREATE, DELETE, UPDATE, Attributes, Plugin
 from tricenter.apiserver.auth import node as node_authorizer
 from tricenter.apiserver.cache.resource import ResourceCache
 from tricenter.apiserver.resources import Resources
@@ -27,14 +27,11 @@ _OWN_DOMAINS = ("kubelet.kubernetes.io", "node.kubernetes.io")
 _CSR_SIGNERS = ("kubernetes.io/kubelet-serving", "kubernetes.io/kube-apiserver-client-kubelet")
 
 
-class NodeRestriction:
+class NodeRestriction(Plugin):
     """Refuses what the Node authoriser cannot see: the contents of objects."""
 
     def __init__(self, resources: Resources) -> None:
         self._nodes: ResourceCache = resources["", "nodes"].objects
-
-    async def mutate(self, attributes: Attributes) -> None:
-        """Nothing."""
 
     async def validate(self, attributes: Attributes) -> None:
         """Look at writes of kubelets. Raises Forbidden."""

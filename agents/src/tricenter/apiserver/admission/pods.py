@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tricenter.apiserver import errors
-from tricenter.apiserver.admission.chain import Attributes
+from tricenter.apiserver.admission.chain import Attributes, Plugin
 from tricenter.apiserver.resources import Resources
 
 Object = dict[str, Any]
@@ -14,7 +14,7 @@ _SECONDS = 300
 _TAINTS = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
 
 
-class Priority:
+class Priority(Plugin):
     """Resolves `priorityClassName` to a number (plugin/pkg/admission/priority)."""
 
     def __init__(self, resources: Resources) -> None:
@@ -64,7 +64,7 @@ class Priority:
                 raise errors.forbidden(attributes.target, text)
 
 
-class DefaultTolerationSeconds:
+class DefaultTolerationSeconds(Plugin):
     """Pods stay five minutes on a node that is not ready or unreachable, unless they say otherwise."""
 
     async def mutate(self, attributes: Attributes) -> None:
@@ -77,9 +77,6 @@ class DefaultTolerationSeconds:
                 extra = {"key": taint, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": _SECONDS}
                 tolerations.append(extra)
         attributes.obj["spec"]["tolerations"] = tolerations
-
-    async def validate(self, attributes: Attributes) -> None:
-        """Nothing."""
 
 
 def _covers(toleration: Object, taint: str) -> bool:

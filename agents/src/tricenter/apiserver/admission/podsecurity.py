@@ -12,7 +12,7 @@ from typing import Any
 from tricenter.apimachinery import podsecurity
 from tricenter.apimachinery.podsecurity import LevelVersion, Policy
 from tricenter.apiserver import errors
-from tricenter.apiserver.admission.chain import CREATE, UPDATE, Attributes
+from tricenter.apiserver.admission.chain import CREATE, UPDATE, Attributes, Plugin
 from tricenter.apiserver.cache.freshness import Freshness
 from tricenter.apiserver.resources import Resources
 
@@ -35,16 +35,13 @@ _MOST_PODS = 3000
 """Pods of a namespace that are looked at when its level changes (upstream's default)."""
 
 
-class PodSecurity:
+class PodSecurity(Plugin):
     """Enforces, warns and notes."""
 
     def __init__(self, resources: Resources, fresh: Freshness) -> None:
         self._namespaces = resources["", "namespaces"].objects
         self._pods = resources["", "pods"].objects
         self._fresh = fresh
-
-    async def mutate(self, attributes: Attributes) -> None:
-        """Nothing."""
 
     async def validate(self, attributes: Attributes) -> None:
         """Look at what is to be created or changed. Raises Forbidden, Invalid."""

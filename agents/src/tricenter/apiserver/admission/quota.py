@@ -16,7 +16,7 @@ from typing import Any
 from tricenter.apimachinery import amounts, quotas, times
 from tricenter.apimachinery.amounts import Amounts
 from tricenter.apiserver import errors
-from tricenter.apiserver.admission.chain import CREATE, UPDATE, Attributes
+from tricenter.apiserver.admission.chain import CREATE, UPDATE, Attributes, Plugin
 from tricenter.apiserver.cache.entry import Entry
 from tricenter.apiserver.resources import Resources
 from tricenter.apiserver.storage.store import Store, Stored
@@ -38,7 +38,7 @@ class _Waiter:
     done: bool = False
 
 
-class ResourceQuota:
+class ResourceQuota(Plugin):
     """The last plugin: what it charges is about to be written."""
 
     def __init__(self, resources: Resources, store: Store) -> None:
@@ -47,9 +47,6 @@ class ResourceQuota:
         self._locks: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
         self._written: dict[str, Stored] = {}
         self._waiting: dict[str, list[_Waiter]] = {}
-
-    async def mutate(self, attributes: Attributes) -> None:
-        """Nothing."""
 
     async def validate(self, attributes: Attributes) -> None:
         """Charge every quota that counts the object, or none if one refuses. Raises Forbidden."""

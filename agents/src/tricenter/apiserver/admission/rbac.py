@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from tricenter.apiserver import errors
-from tricenter.apiserver.admission.chain import CREATE, UPDATE, Attributes
+from tricenter.apiserver.admission.chain import CREATE, UPDATE, Attributes, Plugin
 from tricenter.apiserver.auth import escalation
 from tricenter.apiserver.auth.authorize import Authorizer
 from tricenter.apiserver.auth.rbac import Request, Rule
@@ -23,15 +23,12 @@ _BINDINGS = ((_GROUP, "rolebindings"), (_GROUP, "clusterrolebindings"))
 _FOR_COLLECTION = ("ownerReferences", "finalizers", "managedFields", "resourceVersion", "generation")
 
 
-class Escalation:
+class Escalation(Plugin):
     """Looks at roles and bindings in their final form, after every mutation."""
 
     def __init__(self, authorizer: Authorizer, fresh: Freshness) -> None:
         self._authorizer = authorizer
         self._fresh = fresh
-
-    async def mutate(self, attributes: Attributes) -> None:
-        """Nothing."""
 
     async def validate(self, attributes: Attributes) -> None:
         """Raises Forbidden; NotFound for a binding whose role does not exist."""

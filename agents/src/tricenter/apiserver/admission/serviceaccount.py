@@ -9,7 +9,7 @@ from typing import Any
 
 from tricenter.apimachinery import names
 from tricenter.apiserver import errors
-from tricenter.apiserver.admission.chain import Attributes
+from tricenter.apiserver.admission.chain import Attributes, Plugin
 from tricenter.apiserver.cache.freshness import Freshness
 from tricenter.apiserver.resources import Resources
 
@@ -21,7 +21,7 @@ _TOKEN_SECONDS = 3607
 """An hour and seven seconds: upstream's mark of a token that may live longer."""
 
 
-class ServiceAccount:
+class ServiceAccount(Plugin):
     """Sets the account of new pods and mounts its token."""
 
     def __init__(self, resources: Resources, fresh: Freshness) -> None:
@@ -41,9 +41,6 @@ class ServiceAccount:
             mount_token(spec)
         if not spec.get("imagePullSecrets") and account.get("imagePullSecrets"):
             spec["imagePullSecrets"] = account["imagePullSecrets"]
-
-    async def validate(self, attributes: Attributes) -> None:
-        """Nothing: the account was looked up before."""
 
     async def _account(self, attributes: Attributes, name: str) -> Object:
         namespace = attributes.call.info.namespace

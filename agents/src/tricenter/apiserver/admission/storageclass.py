@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tricenter.apiserver.admission.chain import Attributes
+from tricenter.apiserver.admission.chain import Attributes, Plugin
 from tricenter.apiserver.resources import Resources
 
 Object = dict[str, Any]
@@ -17,7 +17,7 @@ _DEFAULT_OF_OLD = "storageclass.beta.kubernetes.io/is-default-class"
 _CLASS_OF_OLD = "volume.beta.kubernetes.io/storage-class"
 
 
-class DefaultStorageClass:
+class DefaultStorageClass(Plugin):
     """Fills in `spec.storageClassName`; an empty one is a choice and stays."""
 
     def __init__(self, resources: Resources) -> None:
@@ -34,9 +34,6 @@ class DefaultStorageClass:
         chosen = default_class([entry.load() for entry in self._classes.entries.values()])
         if chosen:
             spec["storageClassName"] = chosen
-
-    async def validate(self, attributes: Attributes) -> None:
-        """Nothing."""
 
 
 def default_class(classes: list[Object]) -> str:

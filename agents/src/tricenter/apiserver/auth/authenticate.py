@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any
 
 from aiohttp import web
@@ -94,8 +95,13 @@ class Authenticator:
 
 def of_certificate(certificate: Mapping[str, Any]) -> User:
     """The subject's common name is the user, its organisations are the groups. Raises Unauthorized."""
+    return _of_subject(certificate.get("subject", ()))
+
+
+@lru_cache(maxsize=4096)
+def _of_subject(subject: tuple[tuple[tuple[str, str], ...], ...]) -> User:
     name, groups = "", []
-    for relative in certificate.get("subject", ()):
+    for relative in subject:
         for key, value in relative:
             if key == "commonName":
                 name = value

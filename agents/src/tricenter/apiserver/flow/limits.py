@@ -41,6 +41,7 @@ class Limits:
         self._seats = config.max_requests
         self._longest = config.request_seconds
         self.overdue = deadline.Overdue(config.request_seconds)
+        self._waiting = deadline.Overdue(_WAIT_SECONDS)
         self._metrics = metrics
         self._caches = {plural: resources[defaults.GROUP, plural].objects for plural in (
             "flowschemas", "prioritylevelconfigurations",
@@ -127,7 +128,7 @@ class Limits:
         total = sum(map(_shares, objects)) or 1
         for obj in objects:
             name = obj["metadata"]["name"]
-            level = self._levels.setdefault(name, Level(name))
+            level = self._levels.setdefault(name, Level(name, self._waiting))
             level.configure(
                 obj["metadata"].get("uid", ""),
                 seats=math.ceil(self._seats * _shares(obj) / total),

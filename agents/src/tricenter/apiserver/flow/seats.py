@@ -11,6 +11,8 @@ import asyncio
 from collections import deque
 from dataclasses import dataclass
 
+from tricenter.apiserver.deadline import Overdue
+
 Flow = tuple[str, str]
 """Schema and distinguisher."""
 
@@ -32,9 +34,10 @@ class _Waiter:
 class Level:
     """One priority level."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, overdue: Overdue) -> None:
         self.name = name
         self.uid = ""
+        self._overdue = overdue
         self.seats = 1
         self.exempt = False
         self.queue_length = 0
@@ -68,8 +71,7 @@ class Level:
         self._flows.setdefault(flow, deque()).append(waiter)
         self.waiting += 1
         try:
-            async with asyncio.timeout(seconds):
-                await waiter.granted
+            await self._overdue.within(seconds, waiter.granted)
         except BaseException as error:
             if waiter.granted.done() and not waiter.granted.cancelled():
                 Seat(self, waiter.width).release()

@@ -85,8 +85,9 @@ def parse_json(body: bytes) -> Any:
     """Decode JSON. Raises BadRequest."""
     try:
         data = orjson.loads(body)
-        # What is nested so deeply that it cannot be written cannot be stored.
-        orjson.dumps(data)
+        if body.count(b"[") + body.count(b"{") > _DEPTH:
+            # What is nested so deeply that it cannot be written cannot be stored.
+            orjson.dumps(data)
     except orjson.JSONDecodeError as error:
         raise errors.BadRequest(f"the object provided is unrecognized (must be of type JSON): {error}") from error
     except orjson.JSONEncodeError as error:

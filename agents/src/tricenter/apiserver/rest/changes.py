@@ -6,9 +6,7 @@ validation, validating admission, ownership of fields.
 
 from __future__ import annotations
 
-import contextlib
 import copy
-from collections.abc import Iterator
 from typing import Any
 
 from tricenter.apimachinery import defaults, fielderrors, managedfields, schema, times, validation
@@ -18,6 +16,9 @@ from tricenter.apiserver.registry import fieldcheck, metadata, strategies
 from tricenter.apiserver.rest.call import Call
 
 Object = dict[str, Any]
+
+_MISTYPED = (AttributeError, TypeError, KeyError, IndexError, ValueError)
+"""What code raises that meets values of other types than the kind has."""
 
 
 class Changes:
@@ -34,8 +35,11 @@ class Changes:
 
     async def created(self, call: Call, obj: Object, *, managed: bool = True) -> Object:
         """A new object, ready to be stored; `managed`: note who owns its fields. Raises StatusError."""
-        with _typed(call, obj):
+        try:
             return await self._created(call, obj, managed=managed)
+        except _MISTYPED:
+            _check_types(call, obj)
+            raise
 
     async def _created(self, call: Call, obj: Object, *, managed: bool) -> Object:
         kind = call.resource.kind
@@ -60,8 +64,11 @@ class Changes:
 
     async def updated(self, call: Call, old: Object, new: Object, *, managed: bool = True) -> Object:
         """An object after an update of the resource or one of its subresources. Raises StatusError."""
-        with _typed(call, new):
+        try:
             return await self._updated(call, old, new, managed=managed)
+        except _MISTYPED:
+            _check_types(call, new)
+            raise
 
     async def _updated(self, call: Call, old: Object, new: Object, *, managed: bool) -> Object:
         kind = call.resource.kind
@@ -85,17 +92,13 @@ class Changes:
         return new
 
 
-@contextlib.contextmanager
-def _typed(call: Call, obj: Object) -> Iterator[None]:
+def _check_types(call: Call, obj: Object) -> None:
     """What stumbles over a wrong type before validation comes to it is the client's mistake, not ours.
 
     Upstream's decoder refuses such an object at once; to check every object twice for that would cost too much.
+    Raises Invalid.
     """
-    try:
-        yield
-    except (AttributeError, TypeError, KeyError, IndexError, ValueError):
-        _refuse(call, obj, schema.validate(call.resource.kind, obj))
-        raise
+    _refuse(call, obj, schema.validate(call.resource.kind, obj))
 
 
 def _touched(old: Object, new: Object) -> set[str]:

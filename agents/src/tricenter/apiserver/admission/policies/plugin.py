@@ -9,7 +9,7 @@ import orjson
 
 from tricenter.apiserver import errors
 from tricenter.apiserver.admission import matching, requests
-from tricenter.apiserver.admission.chain import Attributes
+from tricenter.apiserver.admission.chain import Attributes, Plugin
 from tricenter.apiserver.admission.instruments import AdmissionMetrics
 from tricenter.apiserver.admission.matching import Matcher
 from tricenter.apiserver.admission.policies import evaluation
@@ -38,7 +38,7 @@ class _Findings:
     annotations: dict[str, list[str]] = field(default_factory=dict)
 
 
-class ValidatingPolicies:
+class ValidatingPolicies(Plugin):
     """Evaluates every policy that is bound and matches."""
 
     def __init__(  # what policies may ask for
@@ -54,9 +54,6 @@ class ValidatingPolicies:
         self._matcher = matcher
         self._authorizer = authorizer
         self._instruments = instruments
-
-    async def mutate(self, attributes: Attributes) -> None:
-        """Nothing."""
 
     async def validate(self, attributes: Attributes) -> None:
         """Raises the refusal of the first policy that denies."""

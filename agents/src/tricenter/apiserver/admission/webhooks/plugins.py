@@ -13,7 +13,7 @@ import orjson
 from tricenter.apimachinery import cel, copies, defaults, patches
 from tricenter.apiserver import errors
 from tricenter.apiserver.admission import expressions, matching, requests
-from tricenter.apiserver.admission.chain import CONNECT, Attributes
+from tricenter.apiserver.admission.chain import CONNECT, Attributes, Plugin
 from tricenter.apiserver.admission.instruments import AdmissionMetrics
 from tricenter.apiserver.admission.matching import Matcher
 from tricenter.apiserver.admission.requests import View
@@ -31,7 +31,7 @@ _MUTATION = "mutation.webhook.admission.k8s.io/"
 _VALIDATION = "validating.webhook.admission.k8s.io/"
 
 
-class _Webhooks:
+class _Webhooks(Plugin):
     """What both plugins share: which webhooks are for a request, and what becomes of a call."""
 
     mutating: bool
@@ -119,9 +119,6 @@ class MutatingWebhooks(_Webhooks):
         if round_.wanted and not round_.second:
             round_.seen = copies.deep(attributes.obj)
 
-    async def validate(self, attributes: Attributes) -> None:
-        """Nothing."""
-
     async def _let(self, hook: Hook, index: int, attributes: Attributes) -> None:
         seen = await self._wanted(hook, attributes)
         if seen is None:
@@ -170,9 +167,6 @@ class ValidatingWebhooks(_Webhooks):
     """Asks validating webhooks, all at once."""
 
     mutating, plural = False, "validatingwebhookconfigurations"
-
-    async def mutate(self, attributes: Attributes) -> None:
-        """Nothing."""
 
     async def validate(self, attributes: Attributes) -> None:
         """Let webhooks look at the object. Raises the StatusError of the first that refuses."""
