@@ -48,6 +48,7 @@ class Connection:
         self.socket = tls.wrap_socket(plain, server_hostname=HOST)
         self._parts: list[bytes] = []
         self._left = -1
+        self._rest = b""
 
     def ask(self, data: bytes) -> bytes:
         """Send a request and wait for its answer. Raises Failed unless it is a success."""
@@ -102,6 +103,12 @@ class Connection:
         else:
             self._left -= len(data)
         return self._left <= 0
+
+    def lines(self, data: bytes) -> bytes:
+        """The lines that have come to their end with `data`: a record of TLS ends anywhere."""
+        end = data.rfind(b"\n") + 1
+        whole, self._rest = (self._rest + data[:end], data[end:]) if end else (b"", self._rest + data)
+        return whole
 
     def take(self) -> bytes:
         """The body of the complete answer. Raises Failed unless it is a success."""
@@ -162,7 +169,7 @@ class Pool:
 
 
 Take = Callable[[bytes, float], None]
-"""Told of the bytes that a watch has received, and when."""
+"""Told of the lines that a watch has received, and when."""
 
 
 class Watches:
@@ -180,7 +187,7 @@ class Watches:
             for item in self._pool.readable(0.05):
                 now = time.perf_counter()
                 while data := item.read():
-                    take(data, now)
+                    take(item.lines(data), now)
 
     def close(self) -> None:
         """Close all of them."""
