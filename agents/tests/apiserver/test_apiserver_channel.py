@@ -1,4 +1,4 @@
-"""The channel to an etcd member: calls and streams against a real etcd."""
+"""The channel to an etcd member: calls against a real etcd."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tricenter.apiserver.config import EtcdConfig
 from tricenter.apiserver.storage.channel import Channel, RpcError
 from tricenter.apiserver.storage.etcd import Etcd
 
-_RANGE, _PUT, _WATCH = "/etcdserverpb.KV/Range", "/etcdserverpb.KV/Put", "/etcdserverpb.Watch/Watch"
+_RANGE, _PUT = "/etcdserverpb.KV/Range", "/etcdserverpb.KV/Put"
 
 
 @pytest.fixture
@@ -94,20 +94,3 @@ async def test_a_secured_member_knows_us_by_our_certificate(tmp_path: Path, pki:
         await known.close()
         await stranger.close()
         secured.stop()
-
-
-async def test_a_stream_delivers_each_event_in_order(channel: Channel) -> None:
-    """All events of many writes, each once."""
-
-    async def requests() -> AsyncIterator[bytes]:
-        create = rpc.WatchCreateRequest(key=b"/w/", range_end=b"/w0", start_revision=1)
-        yield rpc.WatchRequest(create_request=create).SerializeToString()
-        await asyncio.Event().wait()
-
-    written = [await _put(channel, b"/w/%d" % (number % 7), bytes(100)) for number in range(200)]
-    seen: list[int] = []
-    async for message in channel.stream(_WATCH, requests()):
-        seen += [event.kv.mod_revision for event in rpc.WatchResponse.FromString(message).events]
-        if len(seen) >= len(written):
-            break
-    assert seen == written

@@ -11,7 +11,7 @@ import asyncio
 import heapq
 import itertools
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 
 import orjson
 from aetcd import rpc
@@ -108,7 +108,7 @@ class Mirror:
         if not response.created:
             self._take(response)
 
-    async def _outgoing(self, queue: asyncio.Queue[rpc.WatchRequest]) -> AsyncIterator[rpc.WatchRequest]:
+    async def _outgoing(self, queue: asyncio.Queue[rpc.WatchRequest]) -> AsyncGenerator[rpc.WatchRequest, None]:
         """What is asked of etcd; when nothing is, how far the stream is, so that a silent member is noticed."""
         loop = asyncio.get_running_loop()
         while True:

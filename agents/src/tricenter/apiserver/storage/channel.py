@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
 
 import grpc
 import grpc.aio
@@ -86,19 +85,6 @@ class Channel:
             return await call(request, timeout=seconds)
         except grpc.aio.AioRpcError as error:
             raise _translated(error) from error
-
-    async def stream(
-        self, path: str, requests: AsyncIterator[bytes], *metadata: tuple[str, str]
-    ) -> AsyncGenerator[bytes, None]:
-        """Messages both ways until one side ends. Raises RpcError."""
-        call = self._channel.stream_stream(path, _bytes, _bytes)(requests, metadata=metadata)
-        try:
-            async for message in call:
-                yield message
-        except grpc.aio.AioRpcError as error:
-            raise _translated(error) from error
-        finally:
-            call.cancel()
 
     async def close(self) -> None:
         """End the connection."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Any, Protocol
 
 from aetcd import rpc
@@ -17,6 +17,7 @@ from grpc import StatusCode
 
 from tricenter.apiserver import errors
 from tricenter.apiserver.config import EtcdConfig
+from tricenter.apiserver.storage import stream
 from tricenter.apiserver.storage.channel import Channel, RpcError, credentials
 
 log = logging.getLogger(__name__)
@@ -66,6 +67,7 @@ class Etcd:
 
     def __init__(self, config: EtcdConfig) -> None:
         secured = credentials(config)
+        self._config = config
         self.timeout = config.timeout
         self._members = [Channel(_endpoint(text), secured) for text in config.endpoints]
         self._current = 0
@@ -111,12 +113,13 @@ class Etcd:
         response = await self._call(_GRANT, request, rpc.LeaseGrantResponse, again=lambda _: True)
         return int(response.ID)
 
-    async def watch(self, requests: AsyncIterator[rpc.WatchRequest]) -> AsyncGenerator[rpc.WatchResponse, None]:
+    async def watch(self, requests: AsyncGenerator[rpc.WatchRequest, None]) -> AsyncGenerator[rpc.WatchResponse, None]:
         """One watch stream on the member in use; ends with Unavailable when the member goes."""
-        member = self.member
+        member, secured = self.member, stream.context(self._config)
+        arriving = stream.messages(member.endpoint, secured, _WATCH, _encoded(requests), ("hasleader", "true"))
         try:
-            async with contextlib.aclosing(member.stream(_WATCH, _encoded(requests), ("hasleader", "true"))) as stream:
-                async for message in stream:
+            async with contextlib.aclosing(arriving):
+                async for message in arriving:
                     yield rpc.WatchResponse.FromString(message)
         except RpcError as error:
             self.leave(member)
@@ -178,7 +181,7 @@ class Etcd:
         self._current = 0
 
 
-async def _encoded(requests: AsyncIterator[rpc.WatchRequest]) -> AsyncIterator[bytes]:
+async def _encoded(requests: AsyncGenerator[rpc.WatchRequest, None]) -> AsyncGenerator[bytes, None]:
     async for request in requests:
         yield request.SerializeToString()
 

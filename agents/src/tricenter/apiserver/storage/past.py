@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from aetcd import rpc
 
@@ -47,7 +47,7 @@ def _seen(response: rpc.WatchResponse) -> int:
     return int(response.events[-1].kv.mod_revision if response.events else response.header.revision)
 
 
-async def _requests(create: rpc.WatchCreateRequest) -> AsyncIterator[rpc.WatchRequest]:
+async def _requests(create: rpc.WatchCreateRequest) -> AsyncGenerator[rpc.WatchRequest, None]:
     yield rpc.WatchRequest(create_request=create)
     await asyncio.sleep(_ASK_FIRST)
     while True:
