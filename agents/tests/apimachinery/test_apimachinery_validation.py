@@ -229,7 +229,7 @@ def test_deployments() -> None:
 def test_jobs() -> None:
     job = workload(template={**TEMPLATE, "spec": {**POD, "restartPolicy": "Always"}})
     assert create("batch/v1", "Job", job) == [
-        'spec.template.spec.restartPolicy: Unsupported value: "Always": supported values: "Never", "OnFailure"'
+        'spec.template.spec.restartPolicy: Required value: valid values: "OnFailure", "Never"'
     ]
     good = workload(template={**TEMPLATE, "spec": {**POD, "restartPolicy": "Never"}})
     other = copy.deepcopy(good)

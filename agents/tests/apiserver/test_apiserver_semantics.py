@@ -41,3 +41,65 @@ async def test_fields_that_cannot_be_selected_by_are_named_as_their_kind_names_t
     }.items():
         code, body = await server.call("GET", f"{path}?fieldSelector=spec.no=1")
         assert (code, body["reason"], body["message"]) == (400, "BadRequest", message)
+
+
+MAPS = "/api/v1/namespaces/default/configmaps"
+MAP = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "m"}}
+MERGE = "application/merge-patch+json"
+
+
+@pytest.mark.parametrize(
+    ("method", "query", "kind", "problem"),
+    [
+        ("POST", "dryRun=Some", "Create", 'dryRun: Unsupported value: ["Some"]: supported values: "All"'),
+        ("POST", "fieldValidation=Loose", "Create", 'fieldValidation: Unsupported value: "Loose": supported values: '),
+        ("PUT", f"fieldManager={'x' * 129}", "Update", "fieldManager: Too long: may not be more than 128 bytes"),
+        (
+            "PATCH",
+            "fieldManager=a%07",
+            "Patch",
+            'fieldManager: Invalid value: "a\\u0007": should only contain printable',
+        ),
+        ("PATCH", "force=true", "Patch", "force: Forbidden: may not be specified for non-apply patch"),
+        ("DELETE", "propagationPolicy=Up", "Delete", 'propagationPolicy: Unsupported value: "Up": supported values: '),
+        ("DELETE", "orphanDependents=true&propagationPolicy=Orphan", "Delete", "propagationPolicy: Invalid value: "),
+    ],
+)
+async def test_parameters_of_writes_that_mean_nothing(
+    server: Running, method: str, query: str, kind: str, problem: str
+) -> None:
+    """apimachinery pkg/apis/meta/v1/validation: 422, in the name of the options."""
+    path = MAPS if method == "POST" else f"{MAPS}/m"
+    headers = {"Content-Type": MERGE} if method == "PATCH" else {}
+    await server.call("POST", MAPS, MAP)
+    code, body = await server.call(method, f"{path}?{query}", None if method == "DELETE" else MAP, **headers)
+    assert (code, body["reason"]) == (422, "Invalid")
+    assert body["message"].startswith(f'{kind}Options.meta.k8s.io "" is invalid: {problem}')
+    assert (await server.call("GET", f"{MAPS}/m"))[0] == 200
+
+
+async def test_an_apply_says_who_applies(server: Running) -> None:
+    apply = {"Content-Type": "application/apply-patch+yaml"}
+    code, body = await server.call("PATCH", f"{MAPS}/m", MAP, **apply)
+    why = "fieldManager: Required value: is required for apply patch"
+    assert (code, body["message"]) == (422, f'PatchOptions.meta.k8s.io "" is invalid: {why}')
+
+
+async def test_a_body_of_another_kind_deletes_nothing(server: Running) -> None:
+    await server.call("POST", MAPS, MAP)
+    code, body = await server.call("DELETE", f"{MAPS}/m", MAP)
+    assert (code, body["reason"]) == (400, "BadRequest")
+    assert 'no kind "ConfigMap" is registered' in body["message"]
+    assert (await server.call("GET", f"{MAPS}/m"))[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("query", "agent", "lines"),
+    [("", "kubectl/v1.32", 1), ("pretty=true", "kubectl/v1.32", 8), ("", "curl/8.0", 8), ("pretty=0", "curl/8.0", 1)],
+)
+async def test_people_get_lines(server: Running, query: str, agent: str, lines: int) -> None:
+    await server.call("POST", MAPS, MAP)
+    for path in (MAPS, f"{MAPS}/m", "/api", f"{MAPS}/none"):
+        async with server.session.get(f"{server.base}{path}?{query}", headers={"User-Agent": agent}) as answer:
+            assert len((await answer.text()).splitlines()) >= lines, path
+            assert (b"\n  " in await answer.read()) == (lines > 1), path

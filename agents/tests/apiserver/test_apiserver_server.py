@@ -181,7 +181,7 @@ async def test_apply_owns_fields_and_reports_conflicts(server: Running) -> None:
         (CONFIG_MAPS, b"k8s\0\xff\xff", {"Content_Type": "application/vnd.kubernetes.protobuf"}, 400),
         (CONFIG_MAPS, b"<a/>", {"Content_Type": "application/xml"}, 415),
         (CONFIG_MAPS, b" " * (3 * 1024 * 1024 + 1), {}, 413),
-        (f"{CONFIG_MAPS}?dryRun=maybe", b'{"metadata": {"name": "x"}}', {}, 400),
+        (f"{CONFIG_MAPS}?dryRun=maybe", b'{"metadata": {"name": "x"}}', {}, 422),
         (f"{CONFIG_MAPS}?fieldValidation=Strict", b'{"metadata": {"name": "x"}, "dta": {}}', {}, 400),
         ("/api/v1/namespaces/nowhere/configmaps", b'{"metadata": {"name": "x"}}', {}, 404),
         ("/api/v1/namespaces/default/nothings", b"{}", {}, 404),

@@ -27,7 +27,7 @@ from tricenter.apiserver.instruments import Instruments
 from tricenter.apiserver.request import Request
 from tricenter.apiserver.requestinfo import RequestInfo
 from tricenter.apiserver.resources import Resources
-from tricenter.apiserver.rest import answers
+from tricenter.apiserver.rest import answers, writeoptions
 from tricenter.apiserver.rest.call import Call
 from tricenter.apiserver.rest.router import Router
 
@@ -109,7 +109,7 @@ class Server:
             response, status = answers.status(refused), refused.status()
         if http.trail is not None:
             http.trail.complete(response, status)
-        return response
+        return answers.indented(response) if answers.pretty(http) else response
 
     async def _in_time(self, http: Request, info: RequestInfo) -> web.StreamResponse:
         """The answer, or Timeout; a write that is under way is not interrupted, its client only hears no more of it."""
@@ -206,6 +206,8 @@ class Server:
             annotations=http.annotations,
             warnings=http.warnings,
         )
+        if info.subresource not in _UNTRANSFORMED:
+            writeoptions.check(call)
         if resource.kind.warning:
             call.warn(resource.kind.warning)
         handler = self._router.handler(call)

@@ -3,12 +3,15 @@
 import base64
 import binascii
 
+import orjson
+
 from tricenter.apimachinery import fielderrors, names, times
 from tricenter.apimachinery.validation.rules import (
     IMMUTABLE,
     Errors,
     Object,
     amount,
+    cidr,
     each,
     named,
     one_of,
@@ -23,6 +26,7 @@ _SECRET_KEYS = {
     "kubernetes.io/dockerconfigjson": (".dockerconfigjson",),
     "kubernetes.io/ssh-auth": ("ssh-privatekey",),
 }
+_SECRET_JSON = {"kubernetes.io/dockercfg": ".dockercfg", "kubernetes.io/dockerconfigjson": ".dockerconfigjson"}
 _SERVICE_ACCOUNT_TOKEN = "kubernetes.io/service-account-token"  # noqa: S105 - the name of a type
 _SERVICE_ACCOUNT_NAME = "kubernetes.io/service-account.name"
 
@@ -54,6 +58,8 @@ def node(obj: Object) -> Errors:
                 where, detail.reason, f"{detail.message}: taints must be unique by key and effect pair"
             )
         seen.add(pair)
+    for index, value in enumerate(spec.get("podCIDRs") or ()):
+        yield from cidr(value, f"spec.podCIDRs[{index}]")
     status = sub(obj, "status")
     for key in ("capacity", "allocatable"):
         for name, value in (status.get(key) or {}).items():
@@ -130,6 +136,8 @@ def secret(obj: Object) -> Errors:
     for key in _SECRET_KEYS.get(kind, ()):
         if key not in data:
             yield fielderrors.required(f"data[{key}]")
+    if kind in _SECRET_JSON and _SECRET_JSON[kind] in data:
+        yield from _json(data[_SECRET_JSON[kind]], f"data[{_SECRET_JSON[kind]}]")
     if kind == "kubernetes.io/basic-auth" and not {"username", "password"} & data.keys():
         yield fielderrors.required("data[username]")
         yield fielderrors.required("data[password]")
@@ -137,6 +145,17 @@ def secret(obj: Object) -> Errors:
         annotations = sub(sub(obj, "metadata"), "annotations")
         if not annotations.get(_SERVICE_ACCOUNT_NAME):
             yield fielderrors.required(f"metadata.annotations[{_SERVICE_ACCOUNT_NAME}]")
+
+
+def _json(value: object, path: str) -> Errors:
+    """What image pulls read must be an object of JSON."""
+    try:
+        if isinstance(orjson.loads(base64.b64decode(str(value))), dict):
+            return
+        why = "json: cannot unmarshal into an object"
+    except ValueError as error:
+        why = str(error)
+    yield fielderrors.invalid(path, "<secret contents redacted>", why)
 
 
 def secret_update(old: Object, new: Object) -> Errors:

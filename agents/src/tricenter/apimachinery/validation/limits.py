@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from fractions import Fraction
 
 from tricenter.apimachinery import fielderrors, names, quantity
+from tricenter.apimachinery.validation.resources import resource_name
 from tricenter.apimachinery.validation.rules import (
     IMMUTABLE,
     Errors,
@@ -147,6 +148,8 @@ def limit_range(obj: Object) -> Errors:
         for key in ("min", "max", "default", "defaultRequest", "maxLimitRequestRatio"):
             for name, value in (item.get(key) or {}).items():
                 yield from _limit_value(name, value, f"{where}.{key}[{name}]")
+                if item.get("type") in {"Pod", "Container"}:
+                    yield from resource_name(name, f"{where}.{key}[{name}]")
         yield from _limit_type(item, where)
         for fields in _ORDERED:
             yield from _ordered(item, fields, where)

@@ -9,9 +9,11 @@ from tricenter.apimachinery.validation.rules import (
     Object,
     address,
     cidr,
+    domain_path,
     each,
     named,
     one_of,
+    ordinary_address,
     port_number,
     port_or_name,
     required,
@@ -104,7 +106,7 @@ def _backend(found: Object, path: str) -> Errors:
 def ingress_class(obj: Object) -> Errors:
     """networking.k8s.io/v1 IngressClass."""
     spec = sub(obj, "spec")
-    yield from required(spec, "controller", "spec")
+    yield from domain_path(str(spec.get("controller", "")), "spec.controller")
     if parameters := spec.get("parameters"):
         for key in ("kind", "name"):
             yield from required(parameters, key, "spec.parameters")
@@ -233,6 +235,7 @@ def _endpoint(endpoint: Object, path: str, kind: str) -> Errors:
         yield from problems
         if not problems and f"IPv{ipaddress.ip_address(value).version}" != kind:
             yield fielderrors.invalid(where, value, f"must be an {kind} address")
+        yield from ordinary_address(value, where)
     if endpoint.get("nodeName"):
         yield from named(names.dns_subdomain, endpoint["nodeName"], f"{path}.nodeName")
     if endpoint.get("hostname"):
@@ -255,6 +258,7 @@ def endpoints(obj: Object) -> Errors:
         for key in ("addresses", "notReadyAddresses"):
             for path, found in each(subset, key, where):
                 yield from address(found.get("ip", ""), f"{path}.ip")
+                yield from ordinary_address(found.get("ip", ""), f"{path}.ip")
         for path, port in each(subset, "ports", where):
             if not port.get("name") and len(subset["ports"]) > 1:
                 yield fielderrors.required(f"{path}.name")

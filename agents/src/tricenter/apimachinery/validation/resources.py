@@ -22,7 +22,7 @@ def resources(found: Object, path: str) -> Errors:
     for part, given in (("limits", limits), ("requests", requests)):
         for name, value in given.items():
             where = f"{path}.{part}[{name}]"
-            yield from _name(name, where)
+            yield from resource_name(name, where)
             yield from amount(value, where)
             if _extended(name):
                 yield from _whole(value, where)
@@ -33,7 +33,8 @@ def resources(found: Object, path: str) -> Errors:
         yield fielderrors.forbidden(path, "HugePages require cpu or memory")
 
 
-def _name(name: str, path: str) -> Errors:
+def resource_name(name: str, path: str) -> Errors:
+    """The name of something that containers get."""
     if name in _STANDARD:
         return
     wrong = list(named(names.qualified_name, name, path))

@@ -6,12 +6,14 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
-from tricenter.apimachinery import fielderrors, names, quantity
+from tricenter.apimachinery import fielderrors, names, quantity, selectors
 from tricenter.apimachinery.fielderrors import FieldError
 
 Object = dict[str, Any]
 Errors = Iterator[FieldError]
 IMMUTABLE = "field is immutable"
+_DOMAIN_PATH = re.compile(r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+")
+_LOCAL_GROUPS = (ipaddress.ip_network("224.0.0.0/24"), ipaddress.ip_network("ff02::/16"))
 _PERCENT = re.compile(r"[0-9]+%")
 _SELECTOR_OPERATORS = ("DoesNotExist", "Exists", "In", "NotIn")
 PROTOCOLS = ("SCTP", "TCP", "UDP")
@@ -159,6 +161,45 @@ def local_path(value: str | None, path: str) -> Errors:
         yield fielderrors.invalid(path, value, "must be a relative path")
     if ".." in value.split("/"):
         yield fielderrors.invalid(path, value, "must not contain '..'")
+
+
+def matches(found: Object, labels: Mapping[str, str]) -> bool:
+    """Whether a label selector picks the labels; one that is wrong in itself is reported by its own rule."""
+    try:
+        return selectors.from_object(found).matches(labels)
+    except selectors.SelectorError:
+        return True
+
+
+def domain_path(value: str, path: str) -> Errors:
+    """`example.com/name`: who something belongs to, and what it is called there."""
+    domain, slash, rest = value.partition("/")
+    if not value:
+        yield fielderrors.required(path)
+    elif not slash or not domain or not rest:
+        yield fielderrors.invalid(path, value, 'must be a domain-prefixed path (such as "acme.io/foo")')
+    else:
+        yield from named(names.dns_subdomain, domain, path)
+        if not _DOMAIN_PATH.fullmatch(rest):
+            detail = f"Invalid path (regex used for validation is '{_DOMAIN_PATH.pattern}')"
+            yield fielderrors.invalid(path, value, detail)
+
+
+def ordinary_address(value: Any, path: str) -> Errors:
+    """An address that is one machine's in a network: endpoints and external addresses must be such ones."""
+    try:
+        found = ipaddress.ip_address(str(value))
+    except ValueError:
+        return
+    if found.is_unspecified:
+        yield fielderrors.invalid(path, value, f"may not be unspecified ({value})")
+    if found.is_loopback:
+        yield fielderrors.invalid(path, value, "may not be in the loopback range (127.0.0.0/8, ::1/128)")
+    if found.is_link_local:
+        yield fielderrors.invalid(path, value, "may not be in the link-local range (169.254.0.0/16, fe80::/10)")
+    if found in _LOCAL_GROUPS[found.version == 6]:
+        detail = "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)"
+        yield fielderrors.invalid(path, value, detail)
 
 
 def is_zero(value: Any) -> bool:

@@ -11,6 +11,7 @@ from tricenter.apimachinery.validation.rules import (
     labels,
     named,
     one_of,
+    ordinary_address,
     port_number,
     port_or_name,
     required,
@@ -33,8 +34,8 @@ def service(obj: Object) -> Errors:
         yield fielderrors.required("spec.ports")
     if kind not in _TYPES:
         yield (fielderrors.not_supported("spec.type", kind, _TYPES) if kind else fielderrors.required("spec.type"))
-    if kind == "LoadBalancer" and headless:
-        yield fielderrors.invalid("spec.clusterIPs[0]", "None", "may not be set to 'None' for LoadBalancer services")
+    if kind in _EXTERNAL and headless:
+        yield fielderrors.invalid("spec.clusterIPs[0]", "None", f"may not be set to 'None' for {kind} services")
     if kind == "ExternalName":
         yield from _external_name(spec)
     yield from _ports(spec, kind or "")
@@ -121,9 +122,12 @@ def _addresses(spec: Object) -> Errors:
             yield fielderrors.invalid(f"spec.clusterIPs[{index}]", value, detail)
     for index, value in enumerate(spec.get("externalIPs") or ()):
         yield from address(value, f"spec.externalIPs[{index}]")
+        yield from ordinary_address(value, f"spec.externalIPs[{index}]")
     for index, family in enumerate(spec.get("ipFamilies") or ()):
         if family not in _FAMILIES:
             yield fielderrors.not_supported(f"spec.ipFamilies[{index}]", family, _FAMILIES)
+        if family in spec["ipFamilies"][:index]:
+            yield fielderrors.duplicate(f"spec.ipFamilies[{index}]", family)
     yield from one_of(spec, "ipFamilyPolicy", "spec", ("PreferDualStack", "RequireDualStack", "SingleStack"))
 
 
@@ -142,7 +146,7 @@ def _traffic(spec: Object, kind: str) -> Errors:
         yield from one_of(spec, "trafficDistribution", "spec", ("PreferClose", "PreferSameNode", "PreferSameZone"))
     if kind != "LoadBalancer":
         for key in ("loadBalancerSourceRanges", "loadBalancerClass", "allocateLoadBalancerNodePorts"):
-            if spec.get(key):
+            if spec.get(key) not in (None, "", []):
                 yield fielderrors.forbidden(f"spec.{key}", "may only be used when `type` is 'LoadBalancer'")
     for index, value in enumerate(spec.get("loadBalancerSourceRanges") or ()):
         yield from cidr(str(value).strip(), f"spec.loadBalancerSourceRanges[{index}]")

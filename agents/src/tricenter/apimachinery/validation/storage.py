@@ -6,6 +6,7 @@ from tricenter.apimachinery.validation.rules import (
     Errors,
     Object,
     amount,
+    each,
     named,
     one_of,
     required,
@@ -41,6 +42,9 @@ def volume(obj: Object) -> Errors:
         yield from node_selector(required_terms, "spec.nodeAffinity.required")
     elif "local" in spec:
         yield fielderrors.required("spec.nodeAffinity", "Local volume requires node affinity")
+    if sub(spec, "hostPath").get("path") == "/" and spec.get("persistentVolumeReclaimPolicy") == "Recycle":
+        detail = "may not be 'recycle' for a hostPath mount of '/'"
+        yield fielderrors.forbidden("spec.persistentVolumeReclaimPolicy", detail)
 
 
 def _positive(value: object, path: str) -> Errors:
@@ -90,6 +94,9 @@ def claim(obj: Object) -> Errors:
         yield fielderrors.required("spec.resources[storage]")
     else:
         yield from _positive(storage, "spec.resources[storage]")
+    for key in ("dataSource", "dataSourceRef"):
+        for part in ("name", "kind") if spec.get(key) else ():
+            yield from required(spec[key], part, f"spec.{key}")
     yield from selector(spec.get("selector"), "spec.selector")
     yield from one_of(spec, "volumeMode", "spec", _VOLUME_MODES)
     if spec.get("storageClassName"):
@@ -146,6 +153,12 @@ def storage_class(obj: Object) -> Errors:
     ):
         if obj.get(key) not in (None, *supported):
             yield fielderrors.not_supported(key, obj[key], supported)
+    if "" in (obj.get("parameters") or {}):
+        yield fielderrors.invalid("parameters", "", "field can not be empty.")
+    for where, term in each(obj, "allowedTopologies", ""):
+        for path, found in each(term, "matchLabelExpressions", where.removeprefix(".")):
+            yield from required(found, "values", path)
+            yield from named(names.qualified_name, found.get("key", ""), f"{path}.key")
 
 
 def storage_class_update(old: Object, new: Object) -> Errors:

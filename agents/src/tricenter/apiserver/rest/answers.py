@@ -13,6 +13,7 @@ from aiohttp import web
 
 from tricenter.apiserver import errors
 from tricenter.apiserver.negotiation import JSON, YAML
+from tricenter.apiserver.requestinfo import truth
 
 _PIECE = 256 * 1024
 _COMPRESS_FROM = 128 * 1024
@@ -88,6 +89,25 @@ async def _write(response: web.StreamResponse, data: bytes, squeeze: Any) -> Non
         data = await asyncio.to_thread(squeeze.compress, data)
     if data:
         await response.write(data)
+
+
+_PEOPLE = ("curl", "Wget", "Mozilla/5.0")
+
+
+def pretty(http: web.BaseRequest) -> bool:
+    """Whether a person reads the answer: the parameter says so, else the client's name (isPrettyPrint upstream)."""
+    said = http.query.get("pretty")
+    return truth(said) if said else http.headers.get("User-Agent", "").startswith(_PEOPLE)
+
+
+def indented(response: web.StreamResponse) -> web.StreamResponse:
+    """An answer of JSON, with line breaks."""
+    if not isinstance(response, web.Response) or response.content_type != JSON or not response.body:
+        return response
+    body = response.body
+    if isinstance(body, bytes) and body[:1] in b"{[":
+        response.body = orjson.dumps(orjson.loads(body), option=orjson.OPT_INDENT_2) + b"\n"
+    return response
 
 
 def accepts_gzip(http: web.BaseRequest) -> bool:

@@ -16,15 +16,13 @@ from tricenter.apiserver.registry import conversion, strategies
 from tricenter.apiserver.registry.allocation import Allocation
 from tricenter.apiserver.registry.strategy import FOREGROUND, ORPHAN, Strategy
 from tricenter.apiserver.requestinfo import truth
-from tricenter.apiserver.rest import answers, bodies, selecting, written
+from tricenter.apiserver.rest import answers, bodies, selecting, writeoptions, written
 from tricenter.apiserver.rest.call import Call
 from tricenter.apiserver.rest.reads import Reads
 from tricenter.apiserver.rest.written import Written
 from tricenter.apiserver.storage.store import Store
 
 Object = dict[str, Any]
-
-_POLICIES = ("Orphan", "Background", "Foreground")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,14 +133,9 @@ def options(data: Object, call: Call) -> DeleteOptions:
     grace = data.get("gracePeriodSeconds", query.get("gracePeriodSeconds"))
     orphan = data.get("orphanDependents", query.get("orphanDependents"))
     policy = data.get("propagationPolicy") or query.get("propagationPolicy") or ""
-    if orphan is not None and policy:
-        raise errors.BadRequest("DeleteOptions: orphanDependents and deletionPropagation cannot be both set")
+    writeoptions.check_delete(data, policy, orphan)
     if orphan is not None:
         policy = "Orphan" if orphan is True or (isinstance(orphan, str) and truth(orphan)) else "Background"
-    if policy and policy not in _POLICIES:
-        raise errors.BadRequest(
-            f'propagationPolicy: Unsupported value: "{policy}": supported values: "Background", "Foreground", "Orphan"'
-        )
     preconditions = data.get("preconditions") or {}
     if data.get("dryRun") and not call.dry_run:
         call.force_dry_run()

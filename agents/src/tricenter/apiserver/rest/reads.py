@@ -200,7 +200,7 @@ async def _plain(call: Call, listing: Listing) -> web.StreamResponse:
     if call.resource.converted:
         bodies = await _converted(call.resource, bodies)
     size = len(head) + sum(map(len, bodies)) + max(0, len(bodies) - 1) + len(b"]}\n")
-    if size < _STREAM_FROM:
+    if size < _STREAM_FROM or answers.pretty(call.http):
         return answers.raw(b"%b%b]}\n" % (head, b",".join(bodies)), warnings=call.warnings)
     return await answers.pieces(call.http, _joined(head, bodies), size)
 

@@ -229,10 +229,6 @@ def _same_owners(old: Object, new: Object) -> bool:
 
 
 def _check_applied(call: Call, applied: Object) -> None:
-    if not call.query.get("fieldManager"):
-        raise errors.BadRequest(
-            'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch'
-        )
     metadata = applied["metadata"]
     if metadata.get("managedFields"):
         raise errors.BadRequest("metadata.managedFields must be nil")

@@ -1,0 +1,148 @@
+"""Kinds besides pods as upstream's validation tests have them: refused and accepted."""
+
+from typing import Any
+
+import pytest
+from test_apimachinery_validation import DEPLOYMENT, POD, SELECTOR, TEMPLATE, create
+
+Object = dict[str, Any]
+NEVER = {"restartPolicy": "Never", **POD}
+INDEXED = {"completionMode": "Indexed", "completions": 2}
+CPU = {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 50}}
+CLAIM = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+
+
+def service(**spec: Any) -> Object:
+    return {"spec": {"ports": [{"port": 80}], "selector": {"a": "b"}, **spec}}
+
+
+def job(**spec: Any) -> Object:
+    # what the server generates
+    template = {"metadata": {"labels": {"app": "web"}}, "spec": NEVER}
+    return {"spec": {"selector": SELECTOR, "manualSelector": True, "template": template, **spec}}
+
+
+def failures(**rule: Any) -> Object:
+    return job(podFailurePolicy={"rules": [{"action": "FailJob", **rule}]})
+
+
+def scaler(**spec: Any) -> Object:
+    target = {"kind": "Deployment", "name": "d", "apiVersion": "apps/v1"}
+    return {"spec": {"maxReplicas": 3, "scaleTargetRef": target, **spec}}
+
+
+def metric(**resource: Any) -> Object:
+    return scaler(metrics=[{"type": "Resource", "resource": {**CPU, **resource}}])
+
+
+def upwards(**rules: Any) -> Object:
+    return scaler(behavior={"scaleUp": rules})
+
+
+def stateful(**spec: Any) -> Object:
+    return {"spec": {"serviceName": "s", "selector": SELECTOR, "template": TEMPLATE, **spec}}
+
+
+S, J, A = ("v1", "Service"), ("batch/v1", "Job"), ("autoscaling/v2", "HorizontalPodAutoscaler")
+REFUSED: list[tuple[tuple[str, str], Object, str]] = [
+    (S, service(type="NodePort", clusterIP="None"), (
+        "spec.clusterIPs[0]: Invalid value: \"None\": may not be set to 'None' for NodePort services")),
+    (S, service(externalIPs=["127.0.0.1"]), 'spec.externalIPs[0]: Invalid value: "127.0.0.1": may not be in the loop'),
+    (S, service(externalIPs=["::"]), 'spec.externalIPs[0]: Invalid value: "::": may not be unspecified'),
+    (S, service(ipFamilies=["IPv4", "IPv4"]), 'spec.ipFamilies[1]: Duplicate value: "IPv4"'),
+    (S, service(allocateLoadBalancerNodePorts=False), "spec.allocateLoadBalancerNodePorts: Forbidden: may only be"),
+    (J, job(backoffLimitPerIndex=1), "spec.backoffLimitPerIndex: Invalid value: 1: requires indexed completion mode"),
+    (J, job(**INDEXED, backoffLimitPerIndex=1, maxFailedIndexes=3), (
+        "spec.maxFailedIndexes: Invalid value: 3: must be less than or equal to completions")),
+    (J, job(**INDEXED, maxFailedIndexes=1), "spec.backoffLimitPerIndex: Required value: when maxFailedIndexes is"),
+    (J, job(**INDEXED, successPolicy={"rules": [{}]}), "spec.successPolicy.rules[0]: Required value: at least one of"),
+    (J, job(**INDEXED, successPolicy={"rules": [{"succeededCount": 3}]}), (
+        "spec.successPolicy.rules[0].succeededCount: Invalid value: 3: must be less than or equal to 2")),
+    (J, job(managedBy="x"), 'spec.managedBy: Invalid value: "x": must be a domain-prefixed path'),
+    (J, failures(), "spec.podFailurePolicy.rules[0]: Invalid value: specifying one of OnExitCodes and OnPodConditions"),
+    (J, failures(onExitCodes={"operator": "In", "values": [0]}), (
+        "spec.podFailurePolicy.rules[0].onExitCodes.values[0]: Invalid value: 0: must not be 0 for the In operator")),
+    (J, failures(onExitCodes={"operator": "In", "values": [2, 1]}), (
+        "spec.podFailurePolicy.rules[0].onExitCodes.values: Invalid value: [2,1]: must be ordered")),
+    (J, failures(action="Foo", onPodConditions=[{"type": "T"}]), (
+        'spec.podFailurePolicy.rules[0].action: Unsupported value: "Foo": supported values: "Count", "FailIndex"')),
+    (J, failures(action="FailIndex", onPodConditions=[{"type": "T"}]), (
+        'spec.podFailurePolicy.rules[0].action: Invalid value: "FailIndex": requires the backoffLimitPerIndex')),
+    (J, job(template={"metadata": {"labels": {"app": "web"}}, "spec": POD}), (
+        'spec.template.spec.restartPolicy: Required value: valid values: "OnFailure", "Never"')),
+    (("batch/v1", "CronJob"), {"spec": {"schedule": "* * * * *", "jobTemplate": job()}},
+     'spec.jobTemplate.spec.manualSelector: Unsupported value: true: supported values: "nil", "false"'),
+    (A, scaler(metrics=[{"type": "Resource"}]), "spec.metrics[0].resource: Required value: must populate information"),
+    (A, metric(name=""), "spec.metrics[0].resource.name: Required value: must specify a resource name"),
+    (A, metric(target={"type": "Utilization", "averageUtilization": 0}), (
+        "spec.metrics[0].resource.target.averageUtilization: Invalid value: 0: must be greater than 0")),
+    (A, metric(target={"type": "Utilization"}), "spec.metrics[0].resource.target.averageUtilization: Required value"),
+    (A, metric(target={"type": "AverageValue", "averageValue": "0"}), (
+        'spec.metrics[0].resource.target.averageValue: Invalid value: "0": must be positive')),
+    (A, upwards(stabilizationWindowSeconds=4000), (
+        "spec.behavior.scaleUp.stabilizationWindowSeconds: Invalid value: 4000: must be less than or equal to 3600")),
+    (A, upwards(policies=[{"type": "Foo", "value": 1, "periodSeconds": 1}]), (
+        'spec.behavior.scaleUp.policies[0].type: Unsupported value: "Foo": supported values: "Percent", "Pods"')),
+    (A, upwards(policies=[{"type": "Pods", "value": 0, "periodSeconds": 1801}]), (
+        "spec.behavior.scaleUp.policies[0].value: Invalid value: 0: must be greater than zero")),
+    (A, upwards(policies=[{"type": "Pods", "value": 1, "periodSeconds": 1801}]), (
+        "spec.behavior.scaleUp.policies[0].periodSeconds: Invalid value: 1801: must be less than or equal to 1800")),
+    (("apps/v1", "StatefulSet"), stateful(updateStrategy={"type": "OnDelete", "rollingUpdate": {"partition": 1}}), (
+        'spec.updateStrategy.rollingUpdate: Invalid value: {"partition":1}: only allowed for updateStrategy')),
+    (("apps/v1", "DaemonSet"), {"spec": {"selector": SELECTOR, "template": TEMPLATE, "updateStrategy": {
+        "type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0}}}},
+     "spec.updateStrategy.rollingUpdate.maxUnavailable: Required value: cannot be 0 when maxSurge is 0"),
+    (("policy/v1", "PodDisruptionBudget"), {"spec": {"minAvailable": "101%"}}, (
+        'spec.minAvailable: Invalid value: "101%": must not be greater than 100%')),
+    (("v1", "PersistentVolume"), {"spec": {"capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"],
+        "hostPath": {"path": "/"}, "persistentVolumeReclaimPolicy": "Recycle"}},
+     "spec.persistentVolumeReclaimPolicy: Forbidden: may not be 'recycle' for a hostPath mount of '/'"),
+    (("v1", "PersistentVolumeClaim"), {"spec": {**CLAIM, "dataSource": {"kind": "PersistentVolumeClaim", "name": ""}}},
+     "spec.dataSource.name: Required value"),
+    (("v1", "LimitRange"), {"spec": {"limits": [{"type": "Container", "max": {"foo": "1"}}]}}, (
+        'spec.limits[0].max[foo]: Invalid value: "foo": must be a standard resource for containers')),
+    (("v1", "Secret"), {"type": "kubernetes.io/dockerconfigjson", "data": {".dockerconfigjson": "eA=="}}, (
+        'data[.dockerconfigjson]: Invalid value: "<secret contents redacted>"')),
+    (("v1", "Node"), {"spec": {"podCIDRs": ["x"]}}, 'spec.podCIDRs[0]: Invalid value: "x": must be a valid CIDR'),
+    (("v1", "Endpoints"), {"subsets": [{"addresses": [{"ip": "127.0.0.1"}], "ports": [{"port": 80}]}]}, (
+        'subsets[0].addresses[0].ip: Invalid value: "127.0.0.1": may not be in the loopback range')),
+    (("discovery.k8s.io/v1", "EndpointSlice"), {"addressType": "IPv4", "endpoints": [{"addresses": ["169.254.1.1"]}]}, (
+        'endpoints[0].addresses[0]: Invalid value: "169.254.1.1": may not be in the link-local range')),
+    (("storage.k8s.io/v1", "StorageClass"), {"provisioner": "a.b/c", "parameters": {"": "x"}}, (
+        'parameters: Invalid value: "": field can not be empty.')),
+    (("networking.k8s.io/v1", "IngressClass"), {"spec": {"controller": "plain"}}, (
+        'spec.controller: Invalid value: "plain": must be a domain-prefixed path (such as "acme.io/foo")')),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "fields", "line"), REFUSED)
+def test_refused(kind: tuple[str, str], fields: Object, line: str) -> None:
+    found = create(*kind, fields)
+    assert any(error.startswith(line) for error in found), found
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        (S, service(sessionAffinityConfig={"clientIP": {"timeoutSeconds": 10}})),
+        (S, service(type="LoadBalancer", allocateLoadBalancerNodePorts=False)),
+        (J, failures(onExitCodes={"operator": "NotIn", "values": [0, 1]})),
+        (J, failures(onPodConditions=[{"type": "DisruptionTarget"}])),
+        (
+            J,
+            job(
+                **INDEXED, backoffLimitPerIndex=1, maxFailedIndexes=2, successPolicy={"rules": [{"succeededCount": 1}]}
+            ),
+        ),
+        (J, job(managedBy="example.com/controller")),
+        (A, metric(target={"type": "AverageValue", "averageValue": "100m"})),
+        (A, upwards(policies=[{"type": "Pods", "value": 4, "periodSeconds": 60}], selectPolicy="Disabled")),
+        (("apps/v1", "Deployment"), DEPLOYMENT),
+        (("coordination.k8s.io/v1", "Lease"), {"spec": {"holderIdentity": ""}}),
+        (("v1", "ResourceQuota"), {"spec": {"hard": {"requests.nvidia.com/gpu": "4", "count/jobs.batch": "3"}}}),
+        (("v1", "LimitRange"), {"spec": {"limits": [{"type": "Container", "max": {"example.com/gpu": "1"}}]}}),
+        (("networking.k8s.io/v1", "IngressClass"), {"spec": {"controller": "k8s.io/ingress-nginx"}}),
+    ],
+)
+def test_accepted(kind: tuple[str, str], fields: Object) -> None:
+    assert create(*kind, fields) == []
