@@ -5,7 +5,6 @@ apply: what nobody set nobody owns.
 """
 
 import json
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -60,7 +59,7 @@ def update(
         )  # fmt: skip
         if known := before.get(entry.identity):
             kept = fieldset.difference(known.fields, change.removed)
-            entry = replace(entry, fields=fieldset.union(kept, taken))
+            entry = entry.owning(fieldset.union(kept, taken))
         managers[entry.identity] = entry
     return _finish(new, managers, live)
 
@@ -158,7 +157,7 @@ def _disown(managers: Managers, change: Comparison, old: Object, new: Object, ki
         for part in (seen.modified, seen.added, seen.removed):
             fields = fieldset.difference(fields, part)
         if fields:
-            result[identity] = entry if fields is entry.fields else replace(entry, fields=fields)
+            result[identity] = entry if fields is entry.fields else entry.owning(fields)
     return result
 
 

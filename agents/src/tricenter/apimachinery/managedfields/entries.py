@@ -32,6 +32,13 @@ class Entry:
         """What makes two entries the same manager; appliers keep theirs across versions."""
         return (self.manager, self.operation, self.subresource, "" if self.operation == APPLY else self.api_version)
 
+    def owning(self, fields: Node) -> "Entry":
+        """The same manager with other fields; made on every write, and `replace` takes three times as long."""
+        return Entry(
+            manager=self.manager, operation=self.operation, api_version=self.api_version, subresource=self.subresource,
+            time=self.time, fields=fields,
+        )  # fmt: skip
+
     def describe(self) -> str:
         """The manager as conflict messages name it."""
         shown = f'"{self.manager}"'

@@ -6,7 +6,7 @@ This is what decoding into a typed struct and encoding again does to an object u
 from typing import Any
 
 from tricenter.apimachinery import quantity, times
-from tricenter.apimachinery.schema.types import Shape, Type
+from tricenter.apimachinery.schema.types import ANY, Shape, Type
 
 _STRUCT, _LIST, _MAP, _SCALAR = Shape.STRUCT, Shape.LIST, Shape.MAP, Shape.SCALAR
 _TIME_LENGTH = len("2026-01-02T03:04:05Z")
@@ -40,9 +40,9 @@ def _prune(value: Any, kind: Type, unknown: _Unknown) -> None:
             _prune_struct(value, kind, unknown)
     elif kind.shape is _LIST:
         if isinstance(value, list):
-            _prune_list(value, kind.element, unknown)
+            _prune_list(value, kind.items or ANY, unknown)
     elif kind.shape is _MAP and isinstance(value, dict):
-        _prune_map(value, kind.element, unknown)
+        _prune_map(value, kind.items or ANY, unknown)
 
 
 def _prune_struct(value: dict[str, Any], kind: Type, unknown: _Unknown) -> None:
@@ -81,7 +81,11 @@ def _prune_map(value: dict[str, Any], element: Type, unknown: _Unknown) -> None:
 
 
 def _prune_list(value: list[Any], element: Type, unknown: _Unknown) -> None:
-    if element.shape is not _SCALAR:
+    if element.shape is _STRUCT:
+        for child in value:
+            if isinstance(child, dict):
+                _prune_struct(child, element, unknown)
+    elif element.shape is not _SCALAR:
         for child in value:
             _prune(child, element, unknown)
     elif element.name in _CANONICAL:

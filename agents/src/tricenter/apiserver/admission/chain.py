@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from tricenter.apiserver import errors
@@ -53,7 +54,7 @@ class Attributes:
         """The namespace of the request; a Namespace is in the one it is."""
         return self.name if self.resource == ("", "namespaces") else self.call.info.namespace
 
-    @property
+    @cached_property
     def resource(self) -> tuple[str, str]:
         """Group and plural."""
         kind = self.call.resource.kind

@@ -37,7 +37,7 @@ async def _read(http: web.BaseRequest, limit: int) -> bytes:
     if declared is not None and declared > limit:
         raise _too_large(limit)
     chunks, size = [], 0
-    async for chunk in http.content.iter_any():
+    while chunk := await http.content.readany():
         size += len(chunk)
         if size > limit:
             raise _too_large(limit)

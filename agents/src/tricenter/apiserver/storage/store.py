@@ -162,7 +162,7 @@ class Store:
     def _newest(self, key: str, known: Stored | None) -> Stored | None:
         """What the caller knows, or what was written from here since: a cache that lags would cost a lost round."""
         written = self._recent.get(key)
-        return written if known is not None and written is not None and written.revision > known.revision else known
+        return written if written is not None and (known is None or written.revision > known.revision) else known
 
     async def _put(self, key: str, value: bytes, revision: int, lease: int) -> Stored:
         raw = key.encode()
