@@ -58,6 +58,8 @@ def main() -> None:
     parser.add_argument("--figures", nargs="+", choices=_ALL, default=_ALL)
     parser.add_argument("--pods", type=int, default=10_000)
     parser.add_argument("--workers", type=int, default=2)
+    text = "a file system tree, such as the replica's image, whose Python runs the servers as on the machines (root)"
+    parser.add_argument("--image", type=Path, help=text)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=3.0, help="length of one repetition")
     parser.add_argument("--json", type=Path, default=Path("bench-api.json"), help="where the figures are written")
@@ -65,7 +67,7 @@ def main() -> None:
     load = os.getloadavg()[0]
     report = Report()
     with tempfile.TemporaryDirectory(prefix="bench-api-") as folder:
-        running = Servers(Path(folder), options.workers, etcd_binary())
+        running = Servers(Path(folder), options.workers, etcd_binary(), options.image)
         running.etcd.start()
         try:
             bench = Bench(running, report, pods=options.pods, repeats=options.repeats, seconds=options.seconds)

@@ -9,10 +9,13 @@ import signal
 import subprocess
 import sys
 import time
+from importlib import resources
 from pathlib import Path
 
 import client
 from apiserver_harness import Authority, EtcdProcess, free_port
+
+from tricenter.apimachinery.schema import definitions
 
 USER = "bench"
 ADMIN = "admin"
@@ -23,7 +26,7 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 class Servers:
     """etcd and one API server of several processes; certificates that end with the folder."""
 
-    def __init__(self, folder: Path, workers: int, etcd: str) -> None:
+    def __init__(self, folder: Path, workers: int, etcd: str, image: Path | None = None) -> None:
         self.pki = folder / "pki"
         self.pki.mkdir()
         authority = Authority(self.pki)
@@ -36,6 +39,7 @@ class Servers:
         self._log = folder / "apiserver.log"
         self._config = folder / "apiserver.yaml"
         self._config.write_text(json.dumps(self._settings(workers)))
+        self._python = [sys.executable] if image is None else _python_of(image, folder)
         self._process: subprocess.Popen[bytes] | None = None
 
     def _settings(self, workers: int) -> dict[str, object]:
@@ -53,7 +57,7 @@ class Servers:
     def start(self) -> float:
         """Start the API server; seconds until every process of it answers that it is ready."""
         began = time.perf_counter()
-        command = [sys.executable, "-m", "tricenter.runtime.cli", "apiserver", "--config", str(self._config)]
+        command = [*self._python, "-m", "tricenter.runtime.cli", "apiserver", "--config", str(self._config)]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
         wanted = json.loads(self._config.read_text())["workers"]
@@ -83,6 +87,37 @@ class Servers:
         children = [int(pid) for pid in Path(f"/proc/{first}/task/{first}/children").read_text().split()]
         workers = [pid for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
         return {"etcd": self.etcd.process.pid, **{f"server-{i}": pid for i, pid in enumerate([first, *workers])}}
+
+
+_IN_IMAGE = """
+set -e
+image=$1 folder=$2 source=$3
+shift 3
+mount -t tmpfs tmpfs "$folder/image"
+mkdir "$folder/image/upper" "$folder/image/work" "$folder/image/root"
+cd "$folder/image"
+mount -t overlay overlay -o "lowerdir=$image,upperdir=upper,workdir=work" root
+mkdir -p "root/$folder" "root/$source"
+mount --bind "$folder" "root/$folder"
+mount --bind "$source" "root/$source"
+mount --rbind /dev root/dev
+mount --rbind /proc root/proc
+exec chroot root "$@"
+"""
+"""In mounts of its own, so that nothing is left behind; each exec keeps the process id."""
+
+
+def _python_of(image: Path, folder: Path) -> list[str]:
+    """The command of the Python that the machines run, with our sources and the definitions that the wheel carries."""
+    (folder / "image").mkdir()
+    found = Path(f"kubernetes_validate/kubernetes-json-schema/v{definitions.LEVEL}.0-local/_definitions.json")
+    carried = folder / found
+    carried.parent.mkdir(parents=True)
+    (folder / "kubernetes_validate/__init__.py").touch()
+    shutil.copy(resources.files("kubernetes_validate").joinpath(*found.parts[1:]), carried)
+    source = Path(__file__).parents[2] / "agents/src"
+    inside = ["env", f"PYTHONPATH={source}:{folder}", "/opt/tricenter/venv/bin/python"]
+    return ["unshare", "-m", "sh", "-c", _IN_IMAGE, "sh", str(image), str(folder), str(source), *inside]
 
 
 def memory(pid: int) -> dict[str, float]:
