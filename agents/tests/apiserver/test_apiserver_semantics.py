@@ -103,3 +103,28 @@ async def test_people_get_lines(server: Running, query: str, agent: str, lines: 
         async with server.session.get(f"{server.base}{path}?{query}", headers={"User-Agent": agent}) as answer:
             assert len((await answer.text()).splitlines()) >= lines, path
             assert (b"\n  " in await answer.read()) == (lines > 1), path
+
+
+SERVICES = "/api/v1/namespaces/default/services"
+
+
+@pytest.mark.parametrize("kind", ["LoadBalancer", "NodePort", "ClusterIP"])
+@pytest.mark.parametrize("other", ["LoadBalancer", "NodePort", "ClusterIP", "ExternalName"])
+async def test_a_service_becomes_one_of_another_type(server: Running, kind: str, other: str) -> None:
+    """kubectl patch svc -p '{"spec": {"type": ...}}': what only the old type has goes (dropTypeDependentFields)."""
+    spec = {"type": kind, "ports": [{"port": 80}], "selector": {"a": "b"}}
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s"}, "spec": spec}
+    code, made = await server.call("POST", SERVICES, service)
+    assert code == 201, made
+    patch = {"spec": {"type": other, **({"externalName": "a.example"} if other == "ExternalName" else {})}}
+    code, changed = await server.call("PATCH", f"{SERVICES}/s", patch, Content_Type=MERGE)
+    assert code == 200, changed
+    before, after = made["spec"], changed["spec"]
+    assert after.get("clusterIP") == (None if other == "ExternalName" else before["clusterIP"])
+    assert ("nodePort" in after["ports"][0]) == (other in {"NodePort", "LoadBalancer"})
+    assert ("allocateLoadBalancerNodePorts" in after) == (other == "LoadBalancer")
+    assert ("externalTrafficPolicy" in after) == (other in {"NodePort", "LoadBalancer"})
+    assert ("ipFamilies" in after) == (other != "ExternalName")
+    back = {"spec": {"type": kind, "externalName": None}}
+    code, again = await server.call("PATCH", f"{SERVICES}/s", back, Content_Type=MERGE)
+    assert (code, again["spec"].keys()) == (200, before.keys()), again
