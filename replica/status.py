@@ -51,7 +51,7 @@ def main() -> int:
     console.print(_tree(hosts, health))
     if phases:
         console.print("  ".join(f"{name} {seconds} s" for name, _, seconds in phases))
-        console.print("\nTry next:", *(f"  {command}" for command in TRY_NEXT), sep="\n")
+        console.print("\nTry next:", *(f"  {command}" for command in TRY_NEXT), sep="\n", soft_wrap=True)
     return 1 if any(health.values()) else 0
 
 
