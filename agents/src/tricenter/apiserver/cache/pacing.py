@@ -12,7 +12,7 @@ import time
 
 _SHARE = 2.0
 """Pause after a round, in times of what it took: deliveries get a third of the time when there is more to do."""
-_LONGEST = 0.02
+_LONGEST = 0.01
 """Seconds that an event waits at most for others to go with it."""
 
 

@@ -67,7 +67,7 @@ class Etcd:
 
     def __init__(self, config: EtcdConfig) -> None:
         secured = credentials(config)
-        self._config = config
+        self._secured = stream.context(config)
         self.timeout = config.timeout
         self._members = [Channel(_endpoint(text), secured) for text in config.endpoints]
         self._current = 0
@@ -115,8 +115,8 @@ class Etcd:
 
     async def watch(self, requests: AsyncGenerator[rpc.WatchRequest, None]) -> AsyncGenerator[rpc.WatchResponse, None]:
         """One watch stream on the member in use; ends with Unavailable when the member goes."""
-        member, secured = self.member, stream.context(self._config)
-        arriving = stream.messages(member.endpoint, secured, _WATCH, _encoded(requests), ("hasleader", "true"))
+        member = self.member
+        arriving = stream.messages(member.endpoint, self._secured, _WATCH, _encoded(requests), ("hasleader", "true"))
         try:
             async with contextlib.aclosing(arriving):
                 async for message in arriving:
