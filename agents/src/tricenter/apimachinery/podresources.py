@@ -87,11 +87,11 @@ def qos_class(spec: Object) -> str:
     return "Burstable"
 
 
-def _positive(container: Object, section: str) -> dict[str, Any]:
+def _positive(container: Object, section: str) -> dict[str, tuple[int, int]]:
     values = (container.get("resources") or {}).get(section) or {}
-    parsed = {name: quantity.parse(values[name]) for name in _COMPUTE if name in values}
-    # comparing a Fraction costs ten times as much
-    return {name: value for name, value in parsed.items() if value.numerator > 0}
+    # As pairs of integers: comparing Fractions costs ten times as much.
+    parsed = {name: quantity.parse(values[name]).as_integer_ratio() for name in _COMPUTE if name in values}
+    return {name: ratio for name, ratio in parsed.items() if ratio[0] > 0}
 
 
 def all_containers(spec: Object) -> Iterable[Object]:

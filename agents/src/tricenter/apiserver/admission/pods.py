@@ -49,7 +49,9 @@ class Priority(Plugin):
             if entry is None:
                 raise errors.forbidden(target, f"no PriorityClass with name {name} was found")
             return entry.load()
-        marked = [obj for obj in (entry.load() for entry in self._classes.entries.values()) if obj.get("globalDefault")]
+        # Nearly no class says anything of the kind, and not every pod is to cost a look into all of them.
+        candidates = [entry for entry in self._classes.entries.values() if b'"globalDefault"' in entry.body]
+        marked = [obj for obj in (entry.load() for entry in candidates) if obj.get("globalDefault")]
         return min(marked, key=lambda obj: int(obj.get("value", 0)), default={})
 
     async def validate(self, attributes: Attributes) -> None:

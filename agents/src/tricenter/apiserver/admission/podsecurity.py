@@ -7,6 +7,7 @@ more than before is told which of its pods would not be allowed.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from tricenter.apimachinery import podsecurity
@@ -82,8 +83,7 @@ class PodSecurity(Plugin):
         if entry is None:
             await self._fresh.wait()
             entry = self._namespaces.get("", namespace)
-        policy, problems = podsecurity.from_labels(entry.labels if entry is not None else {})
-        return policy, ", ".join(map(str, problems))
+        return _policy(frozenset(entry.labels.items() if entry is not None else ()))
 
     # --- namespaces ---
 
@@ -117,6 +117,13 @@ class PodSecurity(Plugin):
             level = f'the new PodSecurity enforce level "{wanted}"'
             texts.append(f'existing pods in namespace "{namespace}" violate {level}')
         return texts + sorted(f"{_names(names)}: {reasons}" for reasons, names in found.items())
+
+
+@lru_cache(maxsize=1024)
+def _policy(labels: frozenset[tuple[str, str]]) -> tuple[Policy, str]:
+    """The policy that labels of a namespace ask for, and what is wrong with them."""
+    policy, problems = podsecurity.from_labels(dict(labels))
+    return policy, ", ".join(map(str, problems))
 
 
 def _evaluate(attributes: Attributes, policy: Policy, error: str, pod: Object, *, enforce: bool) -> None:
