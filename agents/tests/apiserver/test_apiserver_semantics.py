@@ -128,3 +128,23 @@ async def test_a_service_becomes_one_of_another_type(server: Running, kind: str,
     back = {"spec": {"type": kind, "externalName": None}}
     code, again = await server.call("PATCH", f"{SERVICES}/s", back, Content_Type=MERGE)
     assert (code, again["spec"].keys()) == (200, before.keys()), again
+
+
+async def test_a_job_with_a_generated_name_is_named_by_its_labels(server: Running) -> None:
+    template = {"spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "x"}]}}
+    job = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"generateName": "j-"}, "spec": {"template": template}}
+    code, made = await server.call("POST", "/apis/batch/v1/namespaces/default/jobs", job)
+    assert code == 201, made
+    name, uid = made["metadata"]["name"], made["metadata"]["uid"]
+    assert name.startswith("j-")
+    labels = made["spec"]["template"]["metadata"]["labels"]
+    assert (labels["batch.kubernetes.io/job-name"], labels["job-name"]) == (name, name)
+    assert made["spec"]["selector"] == {"matchLabels": {"batch.kubernetes.io/controller-uid": uid}}
+    assert made["metadata"]["labels"] == labels
+
+
+async def test_keys_of_extra_that_no_header_can_have_are_escaped(server: Running) -> None:
+    review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+    headers = {"Impersonate-User": "jane", "Impersonate-Extra-Acme.com%2FProject": "p"}
+    _, body = await server.call("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", review, **headers)
+    assert body["status"]["userInfo"]["extra"] == {"acme.com/project": ["p"]}

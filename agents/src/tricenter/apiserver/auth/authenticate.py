@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any
+from urllib.parse import unquote
 
 from aiohttp import web
 
@@ -119,7 +120,8 @@ def impersonated(http: web.BaseRequest) -> User | None:
     extra: dict[str, list[str]] = {}
     for key, value in http.headers.items():
         if key.lower().startswith("impersonate-extra-"):
-            extra.setdefault(key[len("impersonate-extra-") :].lower(), []).append(value)
+            # Characters that a header's name cannot have are written in percent (unescapeExtraKey).
+            extra.setdefault(unquote(key[len("impersonate-extra-") :].lower()), []).append(value)
     if not name:
         if groups or extra or http.headers.get("Impersonate-Uid"):
             raise errors.BadRequest("requested groups or extra without impersonating a user")
