@@ -48,6 +48,7 @@ def measure(bench: Bench, watching: Watching, wanted: set[str], pods: int) -> No
         watching.lag(200, 100)
         watching.flat_out(200)
         watching.lag(1000, 20)
+        watching.reads()
     if "rates" in wanted:
         bench.delete()
 

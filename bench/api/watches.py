@@ -1,4 +1,7 @@
-"""Watches: how long an event takes to all watchers, and how many events there are when nobody waits."""
+"""Watches: how long an event takes to all watchers, and how many events there are when nobody waits.
+
+And how far the cache is behind amid writes: a consistent read waits for it.
+"""
 
 from __future__ import annotations
 
@@ -73,6 +76,23 @@ class Watching:
         notes = {**used.notes(wanted), "writes/s": wanted / seconds, "missing": wanted * watchers - seen[0]}
         figure = Figure(f"watch events, {watchers} watchers, flat out", seen[0] / seconds, "/s", notes=notes)
         self._report.add(figure)
+
+    def reads(self) -> None:
+        """A consistent GET while several writers write as fast as they can: it waits until the cache has caught up."""
+        used, taken = servers.Used(self._servers), list[float]()
+        reader = Connection(self._servers.port, self._tls)
+        writer = _Writer(self._servers.port, self._tls, _PLENTY, 0, connections=_WRITERS)
+        writer.start()
+        while writer.is_alive():
+            began = time.perf_counter()
+            reader.ask(request("GET", f"{objects.MAPS}/map-{len(taken) % _MAPS}"))
+            taken.append(1000 * (time.perf_counter() - began))
+        writer.join()
+        reader.close()
+        taken.sort()
+        notes = {**used.notes(_PLENTY), "reads": len(taken), "worst ms": taken[-1]}
+        self._report.add(Figure(f"get amid {_WRITERS} writers, p50", taken[len(taken) // 2], "ms"))
+        self._report.add(Figure(f"get amid {_WRITERS} writers, p99", taken[len(taken) * 99 // 100], "ms", notes=notes))
 
     def _watches(self, count: int) -> Watches:
         connection = Connection(self._servers.port, self._tls)
