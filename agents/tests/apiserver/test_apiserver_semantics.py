@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from apiserver_harness import Running
 
+from tricenter.apimachinery import times
+
 pytestmark = pytest.mark.etcd
 
 PODS = "/api/v1/namespaces/default/pods"
@@ -148,3 +150,43 @@ async def test_keys_of_extra_that_no_header_can_have_are_escaped(server: Running
     headers = {"Impersonate-User": "jane", "Impersonate-Extra-Acme.com%2FProject": "p"}
     _, body = await server.call("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", review, **headers)
     assert body["status"]["userInfo"]["extra"] == {"acme.com/project": ["p"]}
+
+
+async def test_components_are_there_when_their_lease_is_held(server: Running) -> None:
+    _, before = await server.call("GET", "/api/v1/componentstatuses")
+    health = {item["metadata"]["name"]: item["conditions"][0]["status"] for item in before["items"]}
+    assert health == {"controller-manager": "False", "etcd-0": "True", "scheduler": "False"}
+    spec = {"holderIdentity": "a", "renewTime": times.now_micro(), "leaseDurationSeconds": 60}
+    lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "kube-scheduler"}}
+    path = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases"
+    assert (await server.call("POST", path, {**lease, "spec": spec}))[0] == 201
+    code, found = await server.call("GET", "/api/v1/componentstatuses/scheduler")
+    assert (code, found["conditions"][0]["message"]) == (200, "ok")
+    assert (await server.call("GET", "/api/v1/componentstatuses/none"))[0] == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("/api/v1/componentstatuses", "v1 ComponentStatus is deprecated in v1.19+"),
+        ("/api/v1/endpoints", "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"),
+    ],
+)
+async def test_deprecated_resources_say_so(server: Running, path: str, said: str) -> None:
+    async with server.session.get(server.base + path) as answer:
+        assert (answer.status, answer.headers.getall("Warning")) == (200, [f'299 - "{said}"'])
+
+
+async def test_pods_that_are_hardly_meant_so_come_with_warnings(server: Running) -> None:
+    made = pod(spec={"nodeSelector": {"beta.kubernetes.io/os": "linux"}})["spec"]
+    spec = {"selector": {"matchLabels": {"a": "b"}}, "template": {"metadata": {"labels": {"a": "b"}}, "spec": made}}
+    deployment = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"}, "spec": spec}
+    path = "/apis/apps/v1/namespaces/default/deployments"
+    async with server.session.post(server.base + path, json=deployment) as answer:
+        assert answer.status == 201
+        (said,) = answer.headers.getall("Warning")
+        assert said.startswith('299 - "spec.template.spec.nodeSelector[beta.kubernetes.io/os]: deprecated since v1.14')
+    scaled = {"metadata": {"labels": {"x": "y"}}}
+    headers = {"Content-Type": MERGE}
+    async with server.session.patch(f"{server.base}{path}/d", json=scaled, headers=headers) as answer:
+        assert (answer.status, "Warning" in answer.headers) == (200, False)

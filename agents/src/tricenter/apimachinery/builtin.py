@@ -34,6 +34,12 @@ _PREFIX = {
     ("apiregistration.k8s.io", "apiservices"): "apiregistration.k8s.io/apiservices",
 }
 
+_DEPRECATED = {
+    ("", "componentstatuses"): "v1 ComponentStatus is deprecated in v1.19+",
+    ("", "endpoints"): "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
+}
+"""What clients of a resource are told (APILifecycleDeprecated)."""
+
 _DEFINITION_ROOT = {
     "metrics.k8s.io": "io.k8s.metrics.pkg.apis.metrics",
     "apiextensions.k8s.io": "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions",
@@ -180,6 +186,7 @@ def _kind(group_version: str, words: list[str]) -> Kind:
         subresources=tuple(_subresource(group, version, kind, text) for text in marked.get("/", ())),
         definition=definition_name(group, version, kind),
         storage_prefix=f"/registry/{_PREFIX.get((group, plural), plural)}/" if stored else None,
+        warning=_DEPRECATED.get((group, plural), ""),
     )
 
 

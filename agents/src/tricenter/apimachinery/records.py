@@ -47,7 +47,7 @@ class Kind:
     list_name: str = ""
     """The kind of lists, where it is another than that of the objects with `List`."""
     warning: str = ""
-    """What clients of a deprecated version of a custom resource are told."""
+    """What clients of a deprecated resource are told."""
     closing: bool = False
     """A custom resource whose definition is being deleted: nothing new is made of it."""
 

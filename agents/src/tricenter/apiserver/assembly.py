@@ -51,6 +51,7 @@ from tricenter.apiserver.storage import encryption
 from tricenter.apiserver.storage.etcd import Etcd
 from tricenter.apiserver.storage.leases import Leases
 from tricenter.apiserver.storage.store import Store
+from tricenter.apiserver.usage.components import Components
 from tricenter.apiserver.usage.serving import Metrics
 
 
@@ -119,6 +120,7 @@ def assemble(config: Config) -> Parts:
             **reviews.special(),
             **connecting.admitted({**kubelets.special(), **proxying.special()}, writes.changes),
             **Metrics(resources, kubelets).special(),
+            **Components(resources, health).special(),
         },
     )
     address = f"{config.advertise_address}:{config.port}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from tricenter.apimachinery import copies
+from tricenter.apimachinery import copies, warnings
 
 Object = dict[str, Any]
 
@@ -51,6 +51,7 @@ class Strategy:
     def __init__(self, group: str, plural: str, *, has_status: bool) -> None:
         self.has_status = has_status
         self.has_generation = (group, plural) in _GENERATION
+        self._warns = warnings.place(group, plural)
 
     def prepare_create(self, obj: Object) -> None:
         """Drop what a client may not set and fill in what every new object has."""
@@ -84,9 +85,11 @@ class Strategy:
         for key in ("finalizers", "ownerReferences", "generation"):
             _keep(old["metadata"], new["metadata"], key)
 
-    def warnings(self, old: Object | None, new: Object) -> Iterable[str]:  # noqa: ARG002  # for subclasses
-        """What a client is told about an object that is accepted."""
-        return ()
+    def warnings(self, old: Object | None, new: Object) -> Iterable[str]:
+        """What a client is told about an object that is accepted, when it is new or wants something else now."""
+        if self._warns is None or (old is not None and self.wanted(old) == self.wanted(new)):
+            return ()
+        return self._warns(new)
 
     def wanted(self, obj: Object) -> Object:
         """The part of an object whose change raises the generation."""

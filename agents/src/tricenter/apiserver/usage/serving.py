@@ -62,19 +62,19 @@ class Metrics:
 
     async def get_node(self, call: Call) -> web.StreamResponse:
         """One node."""
-        return _one(call, await self._of_nodes([self._nodes.objects.get("", call.info.name)]))
+        return one(call, await self._of_nodes([self._nodes.objects.get("", call.info.name)]))
 
     async def get_pod(self, call: Call) -> web.StreamResponse:
         """One pod."""
-        return _one(call, await self._of_pods([self._pods.objects.get(call.info.namespace, call.info.name)]))
+        return one(call, await self._of_pods([self._pods.objects.get(call.info.namespace, call.info.name)]))
 
     async def list_nodes(self, call: Call) -> web.StreamResponse:
         """The nodes that are selected."""
-        return _many(call, await self._of_nodes(_selected(self._nodes, call)))
+        return many(call, await self._of_nodes(_selected(self._nodes, call)))
 
     async def list_pods(self, call: Call) -> web.StreamResponse:
         """The pods that are selected."""
-        return _many(call, await self._of_pods(_selected(self._pods, call)))
+        return many(call, await self._of_pods(_selected(self._pods, call)))
 
     async def _of_nodes(self, entries: Iterable[Entry | None]) -> list[Object]:
         found = [entry for entry in entries if entry is not None]
@@ -133,22 +133,28 @@ def _pod_metrics(metadata: Object, summary: Object) -> Object | None:
     return objects.pod(metadata["namespace"], metadata["name"], metadata["uid"], labels, summary)
 
 
-def _one(call: Call, found: list[Object]) -> web.Response:
+def one(call: Call, found: list[Object]) -> web.Response:
+    """The one object that was found, as the client wants it. Raises NotFound."""
     if not found:
         raise errors.not_found(call.target)
     wanted = shapes.include(call.query.get("includeObject", ""))
-    return answers.json(shapes.one(call.resource, found[0], call.form, wanted), media=call.form.media)
+    return answers.json(
+        shapes.one(call.resource, found[0], call.form, wanted), media=call.form.media, warnings=call.warnings
+    )
 
 
-def _many(call: Call, found: list[Object]) -> web.Response:
+def many(call: Call, found: list[Object]) -> web.Response:
+    """Objects that are stored nowhere, as the client wants them."""
     form, kind = call.form, call.resource.kind
     if form.table:
         wanted = shapes.include(call.query.get("includeObject", ""))
-        return answers.json(shapes.table(call.resource, found, {}, form, wanted), media=form.media)
+        return answers.json(
+            shapes.table(call.resource, found, {}, form, wanted), media=form.media, warnings=call.warnings
+        )
     if form.partial:
         api = f"meta.k8s.io/{form.version}"
         items = [shapes.partial(item, form.version) for item in found]
         body = {"kind": "PartialObjectMetadataList", "apiVersion": api, "metadata": {}, "items": items}
     else:
         body = {"kind": kind.list_kind, "apiVersion": kind.api_version, "metadata": {}, "items": found}
-    return answers.json(body, media=form.media)
+    return answers.json(body, media=form.media, warnings=call.warnings)
