@@ -50,6 +50,13 @@ def test_api_resources_by_what_they_can(k: Any) -> None:
     assert wide["deployments"].split()[-1] == "all"
 
 
+def test_component_statuses(whole: Any) -> None:
+    lines = {line.split()[0]: line.split()[1:] for line in whole("get", "componentstatuses").splitlines()}
+    assert lines["NAME"] == ["STATUS", "MESSAGE", "ERROR"]
+    assert lines["etcd-0"] == ["Healthy", "ok"]
+    assert lines["controller-manager"] == ["Healthy", "ok"]
+
+
 # --- apply ---
 
 

@@ -190,3 +190,22 @@ async def test_pods_that_are_hardly_meant_so_come_with_warnings(server: Running)
     headers = {"Content-Type": MERGE}
     async with server.session.patch(f"{server.base}{path}/d", json=scaled, headers=headers) as answer:
         assert (answer.status, "Warning" in answer.headers) == (200, False)
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ({"ipFamilies": ["IPv6"]}, 'spec.ipFamilies[0]: Invalid value: "IPv6": not configured on this cluster'),
+        ({"ipFamilyPolicy": "RequireDualStack"}, (
+            'spec.ipFamilyPolicy: Invalid value: "RequireDualStack": this cluster is not configured for dual-stack '
+            "services")),
+        ({"ipFamilyPolicy": "PreferDualStack"}, ""),
+    ],
+)  # fmt: skip
+async def test_families_of_addresses_that_the_site_does_not_have(
+    server: Running, fields: dict[str, Any], problem: str
+) -> None:
+    spec = {"ports": [{"port": 80}], **fields}
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s"}, "spec": spec}
+    code, body = await server.call("POST", SERVICES, service)
+    assert (code, body.get("message")) == ((422, f'Service "s" is invalid: {problem}') if problem else (201, None))

@@ -37,6 +37,7 @@ class Allocation:
         if resource.kind.plural != "services" or resource.kind.group:
             return []
         taken: list[str] = []
+        self._check_families(new)
         try:
             await self._allocate_addresses(new, old, taken)
             addresses.complete(new)
@@ -69,6 +70,18 @@ class Allocation:
         keys.clear()
 
     # --- addresses ---
+
+    def _check_families(self, new: Object) -> None:
+        """The site has addresses of one family (initIPFamilyFields in pkg/registry/core/service/storage/alloc.go)."""
+        spec = new.get("spec") or {}
+        if spec.get("type") == "ExternalName":
+            return
+        for index, family in enumerate(spec.get("ipFamilies") or ()):
+            if family != f"IPv{self._network.version}" and spec.get("clusterIP") != "None":
+                raise _refused(new, f"spec.ipFamilies[{index}]", family, "not configured on this cluster")
+        if spec.get("ipFamilyPolicy") == "RequireDualStack" and spec.get("clusterIP") != "None":
+            detail = "this cluster is not configured for dual-stack services"
+            raise _refused(new, "spec.ipFamilyPolicy", "RequireDualStack", detail)
 
     async def _allocate_addresses(self, new: Object, old: Object | None, taken: list[str]) -> None:
         if not addresses.wanted(new):
