@@ -1,8 +1,8 @@
 """When watches are woken: at once while there is time, together for all that happened lately when there is not.
 
 What a delivery costs is hardly the event but the record of TLS, the system call and the turn of a task, so that two
-events in one delivery cost half. A process that is busy delivering lets events gather for twice as long as its last
-round of deliveries took; one that is not wakes its watches with the event.
+events in one delivery cost half. A process that is busy delivering lets events gather for as long as its last round of
+deliveries took; one that is not wakes its watches with the event.
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ from __future__ import annotations
 import asyncio
 import time
 
-_SHARE = 2.0
-"""Pause after a round, in times of what it took: deliveries get a third of the time when there is more to do."""
 _LONGEST = 0.01
 """Seconds that an event waits at most for others to go with it."""
 
@@ -45,7 +43,7 @@ class Pace:
 
     def _over(self, began: float) -> None:
         now = time.monotonic()
-        self._free = now + min(_SHARE * (now - began), _LONGEST)
+        self._free = now + min(now - began, _LONGEST)
         self._next = None
         if self._waiting:
             self._plan()
