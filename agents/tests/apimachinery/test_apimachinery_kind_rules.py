@@ -104,10 +104,6 @@ REFUSED: list[tuple[tuple[str, str], Object, str]] = [
     (("v1", "Secret"), {"type": "kubernetes.io/dockerconfigjson", "data": {".dockerconfigjson": "eA=="}}, (
         'data[.dockerconfigjson]: Invalid value: "<secret contents redacted>"')),
     (("v1", "Node"), {"spec": {"podCIDRs": ["x"]}}, 'spec.podCIDRs[0]: Invalid value: "x": must be a valid CIDR'),
-    (("v1", "Endpoints"), {"subsets": [{"addresses": [{"ip": "127.0.0.1"}], "ports": [{"port": 80}]}]}, (
-        'subsets[0].addresses[0].ip: Invalid value: "127.0.0.1": may not be in the loopback range')),
-    (("discovery.k8s.io/v1", "EndpointSlice"), {"addressType": "IPv4", "endpoints": [{"addresses": ["169.254.1.1"]}]}, (
-        'endpoints[0].addresses[0]: Invalid value: "169.254.1.1": may not be in the link-local range')),
     (("storage.k8s.io/v1", "StorageClass"), {"provisioner": "a.b/c", "parameters": {"": "x"}}, (
         'parameters: Invalid value: "": field can not be empty.')),
     (("networking.k8s.io/v1", "IngressClass"), {"spec": {"controller": "plain"}}, (

@@ -13,7 +13,6 @@ from tricenter.apimachinery.validation.rules import (
     each,
     named,
     one_of,
-    ordinary_address,
     port_number,
     port_or_name,
     required,
@@ -235,7 +234,6 @@ def _endpoint(endpoint: Object, path: str, kind: str) -> Errors:
         yield from problems
         if not problems and f"IPv{ipaddress.ip_address(value).version}" != kind:
             yield fielderrors.invalid(where, value, f"must be an {kind} address")
-        yield from ordinary_address(value, where)
     if endpoint.get("nodeName"):
         yield from named(names.dns_subdomain, endpoint["nodeName"], f"{path}.nodeName")
     if endpoint.get("hostname"):
@@ -258,7 +256,6 @@ def endpoints(obj: Object) -> Errors:
         for key in ("addresses", "notReadyAddresses"):
             for path, found in each(subset, key, where):
                 yield from address(found.get("ip", ""), f"{path}.ip")
-                yield from ordinary_address(found.get("ip", ""), f"{path}.ip")
         for path, port in each(subset, "ports", where):
             if not port.get("name") and len(subset["ports"]) > 1:
                 yield fielderrors.required(f"{path}.name")

@@ -186,7 +186,7 @@ def domain_path(value: str, path: str) -> Errors:
 
 
 def ordinary_address(value: Any, path: str) -> Errors:
-    """An address that is one machine's in a network: endpoints and external addresses must be such ones."""
+    """An address that is one machine's in a network: external addresses must be such ones."""
     try:
         found = ipaddress.ip_address(str(value))
     except ValueError:
