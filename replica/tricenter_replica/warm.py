@@ -41,6 +41,7 @@ BANDWIDTH = 1 << 40
 WAITING = b"tricenter: waits for its identity"
 WORD = "become"
 """Comes over the second serial port once the third disk is there."""
+CLOCK = "/sys/class/rtc/rtc0/since_epoch"
 SCRIPT = "run/tricenter-identity.sh"
 
 IDENTITY = f"""\
@@ -57,8 +58,14 @@ sync
 echo "{WAITING.decode()}" > /dev/console
 # The first byte may be lost while the port wakes up: the word is preceded by an empty line.
 while read -r word; do [ "$word" != {WORD} ] || break; done < /dev/ttyS1
-# The memory's time is that of the day when it was kept; the clock of the board is the host's.
-date --set "@$(cat /sys/class/rtc/rtc0/since_epoch)" > /dev/null
+# The memory's time is that of the day when it was kept; the clock of the board is the host's. It counts seconds, and
+# on a busy host a second or more passes before it is set: again, until it was set within the second that was read.
+for attempt in 1 2 3 4 5 6 7 8 9 10; do
+  read -r now < {CLOCK}
+  date --set "@$now" > /dev/null
+  read -r after < {CLOCK}
+  [ "$now" != "$after" ] || break
+done
 tar --extract --file /dev/vdc --directory /
 . /{SCRIPT}
 echo "tricenter: is $(hostname)" > /dev/console
