@@ -26,8 +26,8 @@ UNITS = {
 }
 """Group → the systemd units that its machines run."""
 CLOCK_SECONDS = 15.0
-"""How far the clock of a machine may be off. Nothing sets the clocks of a replica: an emulated machine loses seconds in an
-hour on a busy host."""
+"""How far the clock of a machine may be off. Nothing sets the clocks of a replica: on a busy host an emulated machine
+loses seconds in an hour."""
 
 
 @pytest.mark.on("all")
