@@ -21,7 +21,7 @@ def workload(kind: str, name: str, **spec: Any) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module", params=["daemonset", "statefulset"])
-def workload_of_two(request: pytest.FixtureRequest, k: Any) -> Iterator[str]:
+def workload_of_two(request: pytest.FixtureRequest, k: Any, nodes: list[str]) -> Iterator[str]:  # its pods run
     """A DaemonSet or a StatefulSet that has been rolled out."""
     if request.param == "daemonset":
         name, made = "daemonset/agent", workload("DaemonSet", "agent")
@@ -46,6 +46,7 @@ def test_rollout_history_undo_and_restart(k: Any, workload_of_two: str) -> None:
     k("rollout", "status", workload_of_two, READY)
 
 
+@pytest.mark.usefixtures("nodes")
 def test_a_job_completes_and_one_that_fails_says_why(k: Any) -> None:
     k("create", "job", "good", f"--image={IMAGE}", "--", "true")
     k("wait", "job/good", "--for=condition=Complete", READY)
@@ -59,6 +60,7 @@ def test_a_job_completes_and_one_that_fails_says_why(k: Any) -> None:
     assert "BackoffLimitExceeded" in k("describe", "job", "bad")
 
 
+@pytest.mark.usefixtures("nodes")
 def test_a_job_from_a_cron_job(k: Any) -> None:
     k("create", "cronjob", "nightly", f"--image={IMAGE}", "--schedule=0 3 * * *", "--", "true")
     k("create", "job", "now", "--from=cronjob/nightly")
