@@ -7,6 +7,7 @@ Each suite comes out of the source package on PyPI. Which of its tests do not pa
 from __future__ import annotations
 
 import collections
+import contextlib
 import json
 import os
 import shutil
@@ -67,23 +68,22 @@ def images(site: Any, suite: tuple[str, Path]) -> None:
 
     pki = Path(site["tricenter_pki_dir"])
     for machine in site.group("registry"):
-        registry = Registry(
-            {
-                "address": machine["ansible_host"],
-                "port": 5000,
-                "server_name": machine.name,
-                "certificate": pki / "local/registry-admin.crt",
-                "key": pki / "local/registry-admin.key",
-                "ca": pki / "ca/registry.crt",
-            }
-        )
-        for name, ours in SUITES[suite[0]]["images"].items():
-            repository, tag = name.split(":")
-            entry = known[ours]
-            manifest = blob(entry["digest"])
-            for part in (json.loads(manifest)["config"], *json.loads(manifest)["layers"]):
-                registry.push_blob(repository, part["digest"], blob(part["digest"]))
-            registry.push_manifest(repository, tag, entry["mediaType"], manifest)
+        parameters = {
+            "address": machine["ansible_host"],
+            "port": 5000,
+            "server_name": machine.name,
+            "certificate": pki / "local/registry-admin.crt",
+            "key": pki / "local/registry-admin.key",
+            "ca": pki / "ca/registry.crt",
+        }
+        with contextlib.closing(Registry(parameters)) as registry:
+            for name, ours in SUITES[suite[0]]["images"].items():
+                repository, tag = name.split(":")
+                entry = known[ours]
+                manifest = blob(entry["digest"])
+                for part in (json.loads(manifest)["config"], *json.loads(manifest)["layers"]):
+                    registry.push_blob(repository, part["digest"], blob(part["digest"]))
+                registry.push_manifest(repository, tag, entry["mediaType"], manifest)
 
 
 @pytest.fixture

@@ -85,6 +85,10 @@ class Registry:
         self._address = (parameters["address"], parameters["port"])
         self._connection = _NamedConnection(*self._address, name=parameters["server_name"], context=context, timeout=30)
 
+    def close(self) -> None:
+        """End the connection."""
+        self._connection.close()
+
     def wait(self, *, seconds: int) -> None:
         """Wait for a registry that was just started to listen; raises OSError when it does not."""
         deadline = time.monotonic() + seconds
