@@ -1,7 +1,7 @@
 """Rules of HorizontalPodAutoscaler (upstream pkg/apis/autoscaling/validation)."""
 
-from tricenter.apimachinery import fielderrors, names, quantity
-from tricenter.apimachinery.validation.rules import Errors, Object, each, named, sub
+from tricenter.apimachinery import fielderrors, names
+from tricenter.apimachinery.validation.rules import Errors, Object, each, named, parsed, sub
 
 _KINDS = ("ContainerResource", "External", "Object", "Pods", "Resource")
 _FIELDS = {kind: kind[0].lower() + kind[1:] for kind in _KINDS}
@@ -91,10 +91,8 @@ def _target(target: Object, path: str) -> Errors:
 
 
 def _positive(value: object) -> bool:
-    try:
-        return quantity.parse(str(value)) > 0
-    except quantity.QuantityError:
-        return False
+    found = parsed(value)
+    return found is not None and found > 0
 
 
 def _enough(kind: str, target: Object, path: str) -> Errors:

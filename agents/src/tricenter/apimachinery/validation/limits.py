@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 
-from tricenter.apimachinery import fielderrors, names, quantity
+from tricenter.apimachinery import fielderrors, names
 from tricenter.apimachinery.validation.resources import resource_name
 from tricenter.apimachinery.validation.rules import (
     IMMUTABLE,
@@ -13,9 +13,11 @@ from tricenter.apimachinery.validation.rules import (
     each,
     named,
     one_of,
+    parsed,
     required,
     sub,
     unique,
+    whole,
 )  # fmt: skip
 
 _PLAIN_SCOPES = ("BestEffort", "CrossNamespacePodAffinity", "NotBestEffort", "NotTerminating", "Terminating")
@@ -57,7 +59,7 @@ def quota(obj: Object) -> Errors:
         yield from _quota_name(name, f"spec.hard[{name}]")
         yield from amount(value, f"spec.hard[{name}]")
         if name.partition("/")[0] == "count" or name in _COUNTED:
-            yield from _whole(value, f"spec.hard[{name}]")
+            yield from whole(value, f"spec.hard[{name}]")
     yield from _scopes(spec)
     yield from _scope_selector(spec)
 
@@ -67,19 +69,6 @@ def _quota_name(name: str, path: str) -> Errors:
     if "/" not in name and name not in _STANDARD and not name.startswith(("hugepages-", "requests.hugepages-")):
         yield fielderrors.invalid(path, name, "must be a standard resource type or fully qualified")
         yield fielderrors.invalid(path, name, "must be a standard resource for quota")
-
-
-def _whole(value: object, path: str) -> Errors:
-    parsed = _parsed(value)
-    if parsed is not None and parsed.denominator != 1:
-        yield fielderrors.invalid(path, value, "must be an integer")
-
-
-def _parsed(value: object) -> Fraction | None:
-    try:
-        return quantity.parse(str(value))
-    except quantity.QuantityError:
-        return None  # `amount` reports it
 
 
 def _scopes(spec: Object) -> Errors:
@@ -185,14 +174,14 @@ def _pairs(item: Object, first: str, second: str) -> Iterator[tuple[str, str, Fr
     """Names that both fields have, with their texts and values."""
     for name, text in (item.get(first) or {}).items():
         other = (item.get(second) or {}).get(name)
-        value, bound = _parsed(text), _parsed(other)
+        value, bound = parsed(text), parsed(other)
         if other is not None and value is not None and bound is not None:
             yield name, text, value, other, bound
 
 
 def _ratio(item: Object, path: str) -> Errors:
     for name, text in (item.get("maxLimitRequestRatio") or {}).items():
-        ratio = _parsed(text)
+        ratio = parsed(text)
         where = f"{path}.maxLimitRequestRatio[{name}]"
         if ratio is not None and ratio < 1:
             yield fielderrors.invalid(where, text, f"ratio {text} is less than 1")

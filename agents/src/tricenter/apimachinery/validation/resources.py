@@ -1,9 +1,7 @@
 """Rules of what containers request and are limited to (upstream pkg/apis/core/validation, apis/core/helper)."""
 
-from fractions import Fraction
-
-from tricenter.apimachinery import fielderrors, names, quantity
-from tricenter.apimachinery.validation.rules import Errors, Object, amount, each, named, sub
+from tricenter.apimachinery import fielderrors, names
+from tricenter.apimachinery.validation.rules import Errors, Object, amount, each, named, parsed, sub, whole
 
 _STANDARD = {"cpu", "memory", "ephemeral-storage"}
 _ELSEWHERE = {
@@ -25,7 +23,7 @@ def resources(found: Object, path: str) -> Errors:
             yield from resource_name(name, where)
             yield from amount(value, where)
             if _extended(name):
-                yield from _whole(value, where)
+                yield from whole(value, where)
     for name, request in requests.items():
         yield from _within(name, request, limits, path)
     given_names = {*limits, *requests}
@@ -62,19 +60,6 @@ def _extended(name: str) -> bool:
     return not _native(name) and not name.startswith("requests.")
 
 
-def _whole(value: object, path: str) -> Errors:
-    parsed = _parsed(value)
-    if parsed is not None and parsed.denominator != 1:
-        yield fielderrors.invalid(path, value, "must be an integer")
-
-
-def _parsed(value: object) -> Fraction | None:
-    try:
-        return quantity.parse(str(value))
-    except quantity.QuantityError:
-        return None
-
-
 def _within(name: str, request: object, limits: Object, path: str) -> Errors:
     exact = not _native(name) or _huge(name)
     if name not in limits:
@@ -84,7 +69,7 @@ def _within(name: str, request: object, limits: Object, path: str) -> Errors:
     limit = limits[name]
     if request == limit:
         return
-    low, high = _parsed(request), _parsed(limit)
+    low, high = parsed(request), parsed(limit)
     if low is None or high is None:
         return
     if exact and low != high:

@@ -3,6 +3,7 @@
 import ipaddress
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
@@ -133,6 +134,21 @@ def amount(value: Any, path: str) -> Errors:
             yield fielderrors.invalid(path, value, "must be greater than or equal to 0")
     except quantity.QuantityError as error:
         yield fielderrors.invalid(path, value, str(error))
+
+
+def parsed(value: object) -> Fraction | None:
+    """The value of a quantity; None where it is none, which `amount` reports."""
+    try:
+        return quantity.parse(str(value))
+    except quantity.QuantityError:
+        return None
+
+
+def whole(value: object, path: str) -> Errors:
+    """A quantity without a fraction."""
+    found = parsed(value)
+    if found is not None and found.denominator != 1:
+        yield fielderrors.invalid(path, value, "must be an integer")
 
 
 def number_or_percent(value: Any, path: str) -> Errors:
