@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 import shutil
-import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -18,6 +17,7 @@ from pathlib import Path
 
 from . import cgroups, container, files, keys, network, overlay, plan, process, vm, warm, wiring
 from .files import File
+from .greeting import Greetings
 from .image import Image
 from .plan import Machine, Site
 from .probe import Features
@@ -99,7 +99,7 @@ class Machines:
         changes += network.Network(self.wiring).apply()
         for name in sorted(broken, key=lambda name: not self.specs[name].virtual):
             self._start(self.specs[name])
-        self._wait(report)
+        self._wait([self.specs[name] for name in broken], report)
         return Result(tuple(changes))
 
     def _specs(self) -> dict[str, Spec]:
@@ -148,10 +148,11 @@ class Machines:
     def _silent(self, specs: list[Spec]) -> list[Spec]:
         """Return those that run and stay silent: QEMU stops a machine for good when the host's disk is full."""
         until = time.monotonic() + SILENT_SECONDS
-        silent = [spec for spec in specs if not self._answers(spec)]
-        while silent and time.monotonic() < until:
-            time.sleep(0.5)
-            silent = [spec for spec in silent if not self._answers(spec)]
+        with Greetings() as greetings:
+            silent = [spec for spec in specs if not self._answers(spec, greetings)]
+            while silent and time.monotonic() < until:
+                time.sleep(0.1)
+                silent = [spec for spec in silent if not self._answers(spec, greetings)]
         return silent
 
     def _wrong(self, spec: Spec, children: dict[int, list[int]]) -> str | None:
@@ -211,37 +212,36 @@ class Machines:
         )
         vm.start(folder, spec.name, [*line, *serial])
 
-    def _wait(self, report: Callable[[str], None]) -> None:
-        """Wait until every machine answers; only then is a new one finished, else the next run makes it anew."""
-        waiting = {}
-        for name, spec in self.specs.items():
-            if self._answers(spec):
-                self._finished(spec)
-            else:
-                waiting[name] = spec
+    def _wait(self, started: list[Spec], report: Callable[[str], None]) -> None:
+        """Wait until those started answer; only then is a new one finished, else the next run makes it anew."""
+        waiting = {spec.name: spec for spec in started}
         began = time.monotonic()
-        while waiting:
-            late = [name for name, spec in waiting.items() if time.monotonic() > began + READY_WITHIN[spec.virtual]]
-            if late:
-                raise MachineError(self._complaint(late, f"does not answer after {time.monotonic() - began:.0f} s"))
-            dead = [name for name in waiting if process.load(self.state.machine(name).process) is None]
-            if dead:
-                raise MachineError(self._complaint(dead, "ended while it booted"))
-            time.sleep(0.2)
-            up = [name for name, spec in waiting.items() if self._answers(spec)]
-            for name in up:
-                self._finished(waiting.pop(name))
-            if up:
-                report(f"{', '.join(up)} up; {len(waiting)} to come")
+        with Greetings() as greetings:
+            while waiting:
+                self._complain_of_late_and_dead(waiting, time.monotonic() - began)
+                time.sleep(0.2)
+                up = [name for name, spec in waiting.items() if self._answers(spec, greetings)]
+                for name in up:
+                    self._finished(waiting.pop(name))
+                if up:
+                    report(f"{', '.join(up)} up; {len(waiting)} to come")
+
+    def _complain_of_late_and_dead(self, waiting: Mapping[str, Spec], seconds: float) -> None:
+        late = [name for name, spec in waiting.items() if seconds > READY_WITHIN[spec.virtual]]
+        if late:
+            raise MachineError(self._complaint(late, f"does not answer after {seconds:.0f} s"))
+        dead = [name for name in waiting if process.load(self.state.machine(name).process) is None]
+        if dead:
+            raise MachineError(self._complaint(dead, "ended while it booted"))
 
     def _finished(self, spec: Spec) -> None:
         write_json(self.state.machine(spec.name).spec, {"digest": spec.digest})
 
-    def _answers(self, spec: Spec) -> bool:
+    def _answers(self, spec: Spec, greetings: Greetings) -> bool:
         if spec.management is None:
             console = self.state.machine(spec.name).console
             return console.exists() and READY in console.read_bytes()
-        return _ssh_answers(spec.management)
+        return greetings.heard(spec.management)
 
     def _complaint(self, names: list[str], what: str) -> str:
         lines = []
@@ -277,13 +277,4 @@ def _same_namespace(pid: int, name: str) -> bool:
     try:
         return Path(f"/proc/{pid}/ns/net").stat().st_ino == (network.NAMESPACES / name).stat().st_ino
     except FileNotFoundError:
-        return False
-
-
-def _ssh_answers(address: str) -> bool:
-    try:
-        with socket.create_connection((address, 22), timeout=0.3) as connection:
-            connection.settimeout(1.0)
-            return connection.recv(4) == b"SSH-"
-    except OSError:
         return False
