@@ -52,7 +52,7 @@ class Kubectl:
         other._command = [*self._command, f"--namespace={namespace}"]
         return other
 
-    def __call__(self, *arguments: str, stdin: str | None = None, timeout: float = 120) -> str:
+    def __call__(self, *arguments: str, stdin: str | None = None, timeout: float = 240) -> str:
         """Run kubectl; returns its output, fails the test with its error."""
         done = subprocess.run(
             [*self._command, *arguments], input=stdin, capture_output=True, text=True, timeout=timeout, check=False
@@ -61,7 +61,7 @@ class Kubectl:
             pytest.fail(f"kubectl {' '.join(arguments)}\n{done.stdout}{done.stderr}")
         return done.stdout
 
-    def refused(self, *arguments: str, stdin: str | None = None, timeout: float = 120) -> str:
+    def refused(self, *arguments: str, stdin: str | None = None, timeout: float = 240) -> str:
         """Run kubectl, which must fail; returns what it says on standard error."""
         done = subprocess.run(
             [*self._command, *arguments], input=stdin, capture_output=True, text=True, timeout=timeout, check=False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import math
 import re
 from typing import Any
 
@@ -19,8 +20,7 @@ def test_every_bgp_session_is_established(machine: Any, host: Any, eventually: A
         lines = host.run("birdc show protocols").stdout.splitlines()
         return [line.split() for line in lines if len(line.split()) > 1 and line.split()[1] == "BGP"]
 
-    eventually(lambda: all("Established" in session for session in sessions()), within=20)
-    assert sessions(), f"{machine} has no BGP neighbour"
+    eventually(lambda: sessions() and all("Established" in session for session in sessions()), within=60)
 
 
 @pytest.mark.on(ROUTED)
@@ -29,7 +29,7 @@ def test_every_bfd_session_is_up(machine: Any, host: Any, eventually: Any) -> No
     def states() -> list[str]:
         return re.findall(r"^\d\S+\s+\S+\s+(\S+)", host.run("birdc show bfd sessions").stdout, re.MULTILINE)
 
-    eventually(lambda: states() and all(state == "Up" for state in states()), within=20)
+    eventually(lambda: states() and all(state == "Up" for state in states()), within=60)
 
 
 @pytest.mark.on("router")
@@ -77,9 +77,17 @@ def test_links_between_centers_take_the_time_that_the_inventory_says(site: Any, 
     assert slow, "no link has a round-trip time"
     for link in slow:
         address = str(link["b_address"]).split("/")[0]
-        output = connect(link["a"]).run("ping -q -n -i 0.2 -c 10 %s", address).stdout
-        fastest = float(re.search(r"= ([\d.]+)/", output).group(1))  # type: ignore[union-attr]
-        assert link["rtt_ms"] <= fastest <= link["rtt_ms"] + 5, f"{link['a']}-{link['b']}: {output}"
+        fastest = [_fastest_ping(connect(link["a"]), address)]
+        # a busy host adds to every one of ten; none may take less
+        while fastest[-1] > link["rtt_ms"] + 5 and len(fastest) < 6:
+            fastest.append(_fastest_ping(connect(link["a"]), address))
+        assert link["rtt_ms"] <= min(fastest) <= link["rtt_ms"] + 5, f"{link['a']}-{link['b']}: {fastest} ms"
+
+
+def _fastest_ping(host: Any, address: str) -> float:
+    """Milliseconds of the fastest of ten round trips; infinite where none came back."""
+    found = re.search(r"= ([\d.]+)/", host.run("ping -q -n -i 0.2 -c 10 %s", address).stdout)
+    return float(found.group(1)) if found else math.inf
 
 
 @pytest.mark.on("node")
@@ -92,11 +100,14 @@ def test_what_leaves_for_the_internet_bears_a_gateway_address(machine: Any, host
 
 def _source_seen_by(server: Any, client: Any, address: str) -> str:
     """The source address that a one-shot TCP listener on the server sees when the client connects to it."""
-    listener = "timeout 10 socat -d -d TCP-LISTEN:9099,reuseaddr /dev/null 2>&1 | grep -m1 'accepting connection from'"
+    listener = "timeout 60 socat -d -d TCP-LISTEN:9099,reuseaddr /dev/null 2>&1 | grep -m1 'accepting connection from'"
     server.run(f'nohup sh -c "{listener} >/tmp/compliance-seen" >/dev/null 2>&1 &')
     client.run(
-        f"for i in 1 2 3; do echo hello | socat -T2 - TCP:{address}:9099,connect-timeout=2 && break; sleep 0.3; done"
+        f"for i in $(seq 20); do echo hi | socat -T2 - TCP:{address}:9099,connect-timeout=2 && break; sleep 1; done"
     )
-    line = server.run("sleep 0.3; cat /tmp/compliance-seen; rm -f /tmp/compliance-seen").stdout
+    line = server.run(
+        "for i in $(seq 50); do [ -s /tmp/compliance-seen ] && break; sleep 0.2; done; "
+        "cat /tmp/compliance-seen; rm -f /tmp/compliance-seen"
+    ).stdout
     found = re.search(r"accepting connection from AF=2 ([\d.]+):", line)
     return found.group(1) if found else f"nobody ({line!r})"

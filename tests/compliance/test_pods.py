@@ -24,7 +24,7 @@ Server(("", 8080), Echo).serve_forever()
 
 GET = (
     "import sys, urllib.request as u; "
-    "print(*(u.urlopen(f'http://{a}:8080', timeout=5).read().decode() for a in sys.argv[1:]))"
+    "print(*(u.urlopen(f'http://{a}:8080', timeout=20).read().decode() for a in sys.argv[1:]))"
 )
 
 
@@ -55,10 +55,10 @@ def pods(site: Any, kubectl: Any) -> Iterator[dict[str, dict[str, Any]]]:
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
     kubectl.apply(namespace)
     kubectl.apply(*(pod(machine.name) for machine in site.group("node")))
-    kubectl("wait", "pods", "--all", f"--namespace={NAMESPACE}", "--for=condition=Ready", "--timeout=90s", timeout=100)
+    kubectl("wait", "pods", "--all", f"--namespace={NAMESPACE}", "--for=condition=Ready", "--timeout=240s", timeout=250)
     items = kubectl.json("get", "pods", f"--namespace={NAMESPACE}")["items"]
     yield {item["spec"]["nodeName"]: item for item in items}
-    kubectl("delete", "namespace", NAMESPACE, "--timeout=60s")
+    kubectl("delete", "namespace", NAMESPACE, "--timeout=120s", timeout=130)
 
 
 def test_each_pod_has_an_address_of_its_nodes_range(pods: Any, site: Any) -> None:
@@ -78,7 +78,7 @@ def test_the_pod_reaches_all_others_under_its_own_address(machine: Any, pods: An
 @pytest.mark.on("node:control_plane")
 def test_machines_reach_every_pod_under_their_own_address(machine: Any, host: Any, pods: Any) -> None:
     for target in pods.values():
-        seen = host.run("curl --silent --max-time 5 http://%s:8080", target["status"]["podIP"]).stdout
+        seen = host.run("curl --silent --max-time 20 http://%s:8080", target["status"]["podIP"]).stdout
         if target["spec"]["nodeName"] != machine.name:
             assert seen == machine["machine_address"], f"{machine} is seen as {seen!r}"
         else:
@@ -115,7 +115,7 @@ def shared(kubectl: Any, pods: Any) -> Any:
         },
     }
     kubectl.apply(body)
-    kubectl("wait", "pod", "shared", f"--namespace={NAMESPACE}", "--for=condition=Ready", "--timeout=60s")
+    kubectl("wait", "pod", "shared", f"--namespace={NAMESPACE}", "--for=condition=Ready", "--timeout=120s", timeout=130)
 
     def run(container: str, *command: str) -> str:
         return str(kubectl("exec", f"--namespace={NAMESPACE}", "shared", f"--container={container}", "--", *command))
@@ -165,6 +165,6 @@ def test_logs_come_back(kubectl: Any, pods: Any) -> None:
     }
     kubectl.apply(body)
     kubectl(
-        "wait", "pod", name, f"--namespace={NAMESPACE}", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=60s"
+        "wait", "pod", name, f"--namespace={NAMESPACE}", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=90s"
     )
     assert json.loads(kubectl("logs", f"--namespace={NAMESPACE}", name)) == {"said": "this"}

@@ -61,11 +61,11 @@ def service(site: Any, kubectl: Any) -> Iterator[dict[str, Any]]:
             },
         },
     )
-    kubectl("rollout", "status", "deployment/web", f"--namespace={NAMESPACE}", "--timeout=90s", timeout=100)
+    kubectl("rollout", "status", "deployment/web", f"--namespace={NAMESPACE}", "--timeout=240s", timeout=250)
     kubectl("run", "client", f"--namespace={NAMESPACE}", "--image=python:3.13", "--command", "--", "sleep", "3600")
-    kubectl("wait", "pod", "client", f"--namespace={NAMESPACE}", "--for=condition=Ready", "--timeout=60s")
+    kubectl("wait", "pod", "client", f"--namespace={NAMESPACE}", "--for=condition=Ready", "--timeout=120s", timeout=130)
     yield kubectl.json("get", "service", "web", f"--namespace={NAMESPACE}")
-    kubectl("delete", "namespace", NAMESPACE, "--timeout=60s")
+    kubectl("delete", "namespace", NAMESPACE, "--timeout=120s", timeout=130)
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def get(kubectl: Any) -> Any:
     def fetch(url: str, times: int = 1) -> list[str]:
         code = (
             "import os, urllib.request as u\n"
-            f"for i in range({times}): print(u.urlopen({url}, timeout=5).read().decode())"
+            f"for i in range({times}): print(u.urlopen({url}, timeout=20).read().decode())"
         )
         return kubectl("exec", f"--namespace={NAMESPACE}", "client", "--", "python3", "-c", code).split()
 
@@ -106,18 +106,24 @@ def test_by_name(name: str, service: Any, site: Any, get: Any, nodes: set[str]) 
 
 @pytest.mark.on("node")
 @pytest.mark.unit("tricenter-proxy")
-def test_by_cluster_address_from_every_node(machine: Any, host: Any, service: Any, nodes: set[str]) -> None:
-    url = f"http://{service['spec']['clusterIP']}"
-    answers = [host.run("curl --silent --max-time 5 %s", url).stdout for _ in range(3)]
+def test_by_cluster_address_from_every_node(
+    machine: Any, host: Any, service: Any, nodes: set[str], eventually: Any
+) -> None:
+    def answer() -> str:
+        return str(host.run("curl --silent --max-time 20 http://%s", service["spec"]["clusterIP"]).stdout)
+
+    eventually(answer, within=30)  # the node's rules follow the Service
+    answers = [answer() for _ in range(3)]
     assert set(answers) <= nodes, f"{machine} got {answers}"
 
 
 @pytest.mark.on("node")
 @pytest.mark.unit("tricenter-proxy")
-def test_by_node_port(machine: Any, service: Any, site: Any, connect: Any, nodes: set[str]) -> None:
+def test_by_node_port(machine: Any, service: Any, site: Any, connect: Any, nodes: set[str], eventually: Any) -> None:
     port = service["spec"]["ports"][0]["nodePort"]
     caller = next(other for other in site.group("control_plane") if other["rack_name"] != machine["rack_name"])
-    answer = connect(caller.name).run(f"curl --silent --max-time 5 http://{machine['machine_address']}:{port}").stdout
+    fetch = f"curl --silent --max-time 20 http://{machine['machine_address']}:{port}"
+    answer = eventually(lambda: connect(caller.name).run(fetch).stdout, within=30)
     assert answer in nodes, f"{machine}:{port} answered {answer!r}"
 
 

@@ -28,7 +28,7 @@ def test_what_may_i(k: Any) -> None:
     assert k("auth", "can-i", "get", "/metrics") == "yes\n"
     nobody = ("--as=nobody", "--as-group=system:authenticated")
     done = k.start("auth", "can-i", "get", "secrets", *nobody)
-    out, _ = done.communicate(timeout=20)
+    out, _ = done.communicate(timeout=90)
     assert (done.returncode, out.splitlines()[-1]) == (1, "no")
     assert k("auth", "can-i", "create", "selfsubjectaccessreviews.authorization.k8s.io", *nobody).endswith("yes\n")
     said = k.refused("get", "secrets", *nobody)

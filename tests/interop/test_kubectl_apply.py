@@ -139,7 +139,7 @@ def test_apply_of_a_kind_and_an_object_of_it(k: Any, whole: Any, token: str) -> 
     gadget = {"apiVersion": f"{group}/v1", "kind": "Gadget", "metadata": {"name": "one"}, "spec": {"size": 1}}
     whole("apply", "-f", "-", stdin=json.dumps(definition))
     try:
-        whole("wait", f"crd/gadgets.{group}", "--for=condition=Established", "--timeout=20s")
+        whole("wait", f"crd/gadgets.{group}", "--for=condition=Established", "--timeout=60s")
         assert applied(k, gadget) == ["created"]
         assert applied(k, {**gadget, "spec": {"size": 2}}) == ["configured"]
         assert k("get", f"gadgets.{group}", "one", "-o", "jsonpath={.spec.size}") == "2"

@@ -66,7 +66,7 @@ class Gadgets:
 def gadgets(k: Any) -> Iterator[Gadgets]:
     made = Gadgets(k)
     k("apply", "-f", "-", stdin=json.dumps(made.definition()))
-    k("wait", "--for=condition=established", f"crd/{made.crd}", "--timeout=20s")
+    k("wait", "--for=condition=established", f"crd/{made.crd}", "--timeout=60s")
     yield made
     k("delete", "crd", made.crd, "--timeout=60s")
     assert made.group not in k("api-resources")

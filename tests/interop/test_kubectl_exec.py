@@ -15,7 +15,7 @@ from manifests import IMAGE, many, pod
 pytestmark = pytest.mark.usefixtures("nodes")
 
 QUICK = '--overrides={"spec": {"terminationGracePeriodSeconds": 0}}'
-READY = ("--for=condition=Ready", "--timeout=60s")
+READY = ("--for=condition=Ready", "--timeout=120s")
 
 
 @pytest.fixture(scope="module")
@@ -48,14 +48,14 @@ def test_exec_brings_output_and_exit_code_back(k: Any, sleeper: str, transport: 
 
 
 def test_the_websocket_is_really_spoken(k: Any, sleeper: str) -> None:
-    out, _ = k.start("exec", sleeper, "-c", "main", "-v=6", "--", "true").communicate(timeout=30)
+    out, _ = k.start("exec", sleeper, "-c", "main", "-v=6", "--", "true").communicate(timeout=90)
     assert "The subprotocol is v5.channel.k8s.io" in out
 
 
 def test_exec_passes_input_on_to_its_end(k: Any, sleeper: str, transport: str) -> None:
     text = "0123456789abcde\n" * 65_536
-    assert k("exec", "-i", sleeper, "--", "cat", stdin=text, timeout=60) == text
-    assert k("exec", "-i", sleeper, "--", "wc", "-l", stdin=text, timeout=60).strip() == "65536"
+    assert k("exec", "-i", sleeper, "--", "cat", stdin=text) == text
+    assert k("exec", "-i", sleeper, "--", "wc", "-l", stdin=text).strip() == "65536"
 
 
 def test_exec_on_a_terminal_of_a_size(k: Any, sleeper: str, transport: str) -> None:
@@ -63,8 +63,8 @@ def test_exec_on_a_terminal_of_a_size(k: Any, sleeper: str, transport: str) -> N
     fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 43, 121, 0, 0))
     shell = k.start("exec", "--stdin", "--tty", sleeper, "-c", "main", "--", "sh", terminal=its)
     os.close(its)
-    os.write(ours, b"sleep 1; stty size; tty; exit 7\n")
-    assert shell.wait(timeout=30) == 7
+    os.write(ours, b"until stty size | grep 121; do sleep 1; done; tty; exit 7\n")
+    assert shell.wait(timeout=90) == 7
     shown = os.read(ours, 65536)
     os.close(ours)
     assert b"43 121" in shown
@@ -83,10 +83,10 @@ def test_a_client_that_goes_away_ends_what_it_fed(k: Any, sleeper: str, transpor
     feeding = k.start(
         "exec", "-i", sleeper, "-c", "main", "--", "sh", "-c", f"echo on > {mark}; cat; echo off > {mark}"
     )
-    eventually(lambda: "on" in k("exec", sleeper, "-c", "main", "--", "sh", "-c", f"cat {mark}; true"), within=20)
+    eventually(lambda: "on" in k("exec", sleeper, "-c", "main", "--", "sh", "-c", f"cat {mark}; true"), within=60)
     feeding.kill()
-    feeding.communicate(timeout=10)
-    eventually(lambda: "off" in k("exec", sleeper, "-c", "main", "--", "sh", "-c", f"cat {mark}; true"), within=20)
+    feeding.communicate(timeout=90)
+    eventually(lambda: "off" in k("exec", sleeper, "-c", "main", "--", "sh", "-c", f"cat {mark}; true"), within=60)
 
 
 # --- run and attach ---
@@ -96,7 +96,7 @@ def test_run_with_input_and_removal(k: Any, transport: str) -> None:
     name = f"typed-{transport}"
     said = k(
         "run", name, f"--image={IMAGE}", "--restart=Never", "--rm", "--stdin", "--quiet", QUICK, "--command", "--",
-        "sh", "-c", "read line; echo got $line", stdin="typed\n", timeout=60,
+        "sh", "-c", "read line; echo got $line", stdin="typed\n",
     )  # fmt: skip
     assert "got typed" in said
     assert k("get", "pod", name, "--ignore-not-found") == ""
@@ -105,7 +105,7 @@ def test_run_with_input_and_removal(k: Any, transport: str) -> None:
 def test_run_tells_the_exit_code(k: Any) -> None:
     words = ("run", "fails", f"--image={IMAGE}", "--restart=Never", "--rm", "-i", "--quiet", "--command", "--")
     done = k.start(*words, "sh", "-c", "sleep 2; exit 5")
-    done.communicate("", timeout=60)
+    done.communicate("", timeout=90)
     assert done.returncode == 5
 
 
@@ -118,7 +118,7 @@ def test_attach_on_a_terminal(k: Any) -> None:
     attached = k.start("attach", "-it", "shell", terminal=its)
     os.close(its)
     os.write(ours, b"sleep 1; echo $((6*7)); exit 0\n")
-    attached.wait(timeout=30)
+    attached.wait(timeout=90)
     shown = os.read(ours, 65536)
     os.close(ours)
     assert b"42" in shown
@@ -144,7 +144,7 @@ GENERAL = ("--profile=general", f"--image={IMAGE}")
 def test_debug_looks_into_a_running_container(k: Any, sleeper: str, eventually: Any) -> None:
     k("debug", sleeper, *GENERAL, "--target=main", "-c", "look", "--", "sh", "-c", "ps; exit 4")
     path = "jsonpath={.status.ephemeralContainerStatuses[?(@.name=='look')].state.terminated.exitCode}"
-    eventually(lambda: k("get", "pod", sleeper, "-o", path) == "4", within=30)
+    eventually(lambda: k("get", "pod", sleeper, "-o", path) == "4", within=60)
     assert "sleep 3600" in k("logs", sleeper, "-c", "look")
     assert k("get", "pod", sleeper, "-o", "jsonpath={.status.phase}") == "Running"
     said = k.refused("patch", "pod", sleeper, "--subresource=ephemeralcontainers", "-p",
@@ -163,6 +163,6 @@ def test_debug_a_node(k: Any, nodes: list[str], eventually: Any) -> None:
     k("debug", f"node/{nodes[0]}", *GENERAL, "--", "chroot", "/host", "cat", "/etc/hostname")
     name = k("get", "pods", "-o", "name", "-l", "app.kubernetes.io/managed-by=kubectl-debug").strip()
     name = name or next(line for line in k("get", "pods", "-o", "name").split() if "node-debugger" in line)
-    eventually(lambda: k("get", name, "-o", "jsonpath={.status.phase}") == "Succeeded", within=30)
+    eventually(lambda: k("get", name, "-o", "jsonpath={.status.phase}") == "Succeeded", within=60)
     assert k("logs", name).strip()
     k("delete", name)

@@ -45,12 +45,13 @@ def test_parts(k: Any, speaker: str) -> None:
     assert k("logs", speaker, "--since=10m").count("\n") == 3
 
 
-def test_follow_until_the_container_ends(k: Any) -> None:
+def test_follow_until_the_container_ends(k: Any, eventually: Any) -> None:
     ends = pod("ends", restartPolicy="Never")
     ends["spec"]["containers"][0]["command"] = ["sh", "-c", "for i in 1 2 3; do echo $i; sleep 0.5; done"]
     k("create", "-f", "-", stdin=many(ends))
-    k("wait", "pod/ends", "--for=jsonpath={.status.phase}=Running", "--timeout=30s")
-    assert k("logs", "--follow", "ends", timeout=20).split() == ["1", "2", "3"]
+    phase = ("get", "pod", "ends", "-o", "jsonpath={.status.phase}")
+    eventually(lambda: k(*phase) in ("Running", "Succeeded"), within=60)
+    assert k("logs", "--follow", "ends").split() == ["1", "2", "3"]
 
 
 def test_of_the_run_before(k: Any, eventually: Any) -> None:
@@ -58,7 +59,7 @@ def test_of_the_run_before(k: Any, eventually: Any) -> None:
     again["spec"]["containers"][0]["command"] = ["sh", "-c", "echo run; sleep 1; exit 1"]
     k("create", "-f", "-", stdin=many(again))
     path = "jsonpath={.status.containerStatuses[0].restartCount}"
-    eventually(lambda: int(k("get", "pod", "again", "-o", path) or 0) > 0, within=60)
+    eventually(lambda: int(k("get", "pod", "again", "-o", path) or 0) > 0, within=90)
     assert k("logs", "again", "--previous") == "run\n"
 
 
@@ -71,5 +72,5 @@ def test_where_there_is_nothing(k: Any, speaker: str) -> None:
     missing = pod("missing")
     missing["spec"]["containers"][0]["image"] = "none.invalid/none:1"
     k("create", "-f", "-", stdin=many(missing))
-    k("wait", "pod/missing", "--for=jsonpath={.status.containerStatuses[0].state.waiting}", "--timeout=30s")
+    k("wait", "pod/missing", "--for=jsonpath={.status.containerStatuses[0].state.waiting}", "--timeout=60s")
     assert 'container "main" in pod "missing" is waiting to start: ' in k.refused("logs", "missing")

@@ -50,7 +50,7 @@ def test_drain_evicts_and_leaves_the_node_cordoned(k: Any, whole: Any, node: str
     k("create", "-f", "-", stdin=many(placed("alone", node, drained="yes"), placed("other", node)))
     said = whole.refused("drain", node, "--pod-selector=drained=yes", "--grace-period=0", "--timeout=5s")
     assert "cannot delete Pods that declare no controller (use --force to override)" in said
-    whole("drain", node, "--pod-selector=drained=yes", "--force", "--grace-period=0", "--timeout=20s")
+    whole("drain", node, "--pod-selector=drained=yes", "--force", "--grace-period=0", "--timeout=60s")
     assert k("get", "pods", "-o", "name") == "pod/other\n"
     assert "SchedulingDisabled" in whole("get", "node", node)
     whole("uncordon", node)
@@ -63,14 +63,14 @@ def test_a_disruption_budget_stops_a_drain(k: Any, whole: Any, node: str) -> Non
     # the node has no heart, so its pods are marked as lost after a while: said again below
     ready = {"status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}}
     k("patch", "pod", "guarded", "--subresource=status", "--type=merge", f"-p={json.dumps(ready)}")
-    k("wait", "pdb/guard", "--for=jsonpath={.status.currentHealthy}=1", "--timeout=20s")
+    k("wait", "pdb/guard", "--for=jsonpath={.status.currentHealthy}=1", "--timeout=60s")
     drain = ("drain", node, "--pod-selector=guarded=yes", "--force", "--grace-period=0")
-    said = whole.refused(*drain, "--timeout=4s")
+    said = whole.refused(*drain, "--timeout=10s")
     assert "Cannot evict pod as it would violate the pod's disruption budget." in said
     k("get", "pod", "guarded")
     k("patch", "pod", "guarded", "--subresource=status", "--type=merge", f"-p={json.dumps(ready)}")
     k("patch", "pdb", "guard", "--type=merge", '-p={"spec": {"minAvailable": 0}}')
-    k("wait", "pdb/guard", "--for=jsonpath={.status.disruptionsAllowed}=1", "--timeout=20s")
-    whole(*drain, "--timeout=20s")
+    k("wait", "pdb/guard", "--for=jsonpath={.status.disruptionsAllowed}=1", "--timeout=60s")
+    whole(*drain, "--timeout=60s")
     assert k("get", "pods", "--ignore-not-found") == ""
     whole("uncordon", node)

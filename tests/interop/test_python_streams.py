@@ -46,9 +46,9 @@ def test_exec_with_input_and_exit_code(core: client.CoreV1Api, place: tuple[str,
     words = {"command": ["sh"], "stdin": True, "stdout": True, "stderr": True, "tty": False}
     shell = stream(core.connect_get_namespaced_pod_exec, *place, **words, _preload_content=False)
     shell.write_stdin("echo $((6*7))\n")
-    assert shell.readline_stdout(timeout=20) == "42"
+    assert shell.readline_stdout(timeout=90) == "42"
     shell.write_stdin("exit 9\n")
-    shell.run_forever(timeout=20)
+    shell.run_forever(timeout=90)
     assert shell.returncode == 9
     shell.close()
 
@@ -62,7 +62,7 @@ def test_a_refusal_is_a_status(core: client.CoreV1Api) -> None:
 def test_port_forward(core: client.CoreV1Api, place: tuple[str, str]) -> None:
     forwarded = portforward(core.connect_get_namespaced_pod_portforward, *place, ports="8080")
     connection = forwarded.socket(8080)
-    connection.settimeout(20)
+    connection.settimeout(90)
     connection.sendall(b"GET /index.html HTTP/1.0\r\n\r\n")
     said = b""
     while piece := connection.recv(4096):
