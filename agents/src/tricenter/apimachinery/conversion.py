@@ -95,6 +95,8 @@ def _autoscaler_to_v1(obj: Object) -> Object:
         annotations[_CONDITIONS] = json.dumps(conditions)
     if behavior := spec.pop("behavior", None):
         annotations[_BEHAVIOR] = json.dumps(behavior)
+    if "status" in obj:
+        status.setdefault("currentReplicas", 0)  # which v2 may leave out
     return _finish(obj, metadata, annotations, spec, status)
 
 

@@ -6,7 +6,7 @@ Call it on pruned objects whose types are right (`schema.prune`, `schema.validat
 from collections.abc import Callable
 from typing import Any
 
-from tricenter.apimachinery.defaults import network, pods, policies, storage, workloads
+from tricenter.apimachinery.defaults import network, pods, policies, statuses, storage, workloads
 from tricenter.apimachinery.defaults.workloads import job_selector
 from tricenter.apimachinery.records import Kind
 from tricenter.apimachinery.structural import defaulting
@@ -62,5 +62,7 @@ def apply(kind: Kind, obj: dict[str, Any]) -> None:
     """Fill in what upstream would fill in for this kind, in place."""
     if kind.structural is not None:
         defaulting.apply(obj, kind.structural)
-    elif rule := _BY_KIND.get((kind.api_version, kind.kind)):
+        return
+    if rule := _BY_KIND.get((kind.api_version, kind.kind)):
         rule(obj)
+    statuses.fill(kind, obj)

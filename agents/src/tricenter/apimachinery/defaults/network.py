@@ -25,8 +25,7 @@ def service(obj: Object) -> None:
         put(spec, "internalTrafficPolicy", "Cluster")
     if kind == "LoadBalancer":
         put(spec, "allocateLoadBalancerNodePorts", True)
-    balancer = section(section(obj, "status"), "loadBalancer")
-    for ingress in each(balancer, "ingress"):
+    for ingress in each(optional(obj, "status", "loadBalancer"), "ingress"):
         if ingress.get("ip"):
             put(ingress, "ipMode", "VIP")
 

@@ -50,6 +50,8 @@ def update(
     except TypedError:
         # Nobody can say who owns what; upstream takes the update and leaves the record as it was (UpdateNoErrors).
         return _finish(new, live, live)
+    if subresource != "status" and kind.subresource("status") is not None:
+        _without_status(change)
     managers = _disown(before, change, old or {}, new, kind)
     taken = fieldset.union(change.modified, change.added)
     if taken:
@@ -146,6 +148,12 @@ def _in_version(change: Comparison, old: Object, new: Object, kind: Kind, api_ve
         return _compare(conversion.convert(old, api_version), conversion.convert(new, api_version), other)
     except ValueError:
         return change
+
+
+def _without_status(change: Comparison) -> None:
+    """What the server itself puts into a status is nobody's (GetResetFields of each kind's strategy)."""
+    for part in (change.added, change.modified, change.removed):
+        part.pop("f:status", None)
 
 
 def _disown(managers: Managers, change: Comparison, old: Object, new: Object, kind: Kind) -> Managers:
