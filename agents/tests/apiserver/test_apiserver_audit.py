@@ -217,3 +217,15 @@ def test_the_default_policy_never_notes_bodies_of_secrets() -> None:
     assert found.ruling(node, heartbeat).level == Level.NONE
     roles = requestinfo.parse("POST", "/apis/rbac.authorization.k8s.io/v1/clusterroles", {})
     assert found.ruling(_ALICE, roles).level == Level.RESPONSE
+
+
+async def test_events_are_counted_by_level(audited: Running) -> None:
+    await audited.call("GET", "/api/v1/namespaces/default/configmaps")
+    async with audited.session.get(audited.base + "/metrics") as answer:
+        page = await answer.text()
+    auditor = audited.parts.auditor
+    assert auditor is not None
+    assert auditor.levels[Level.RESPONSE] >= 2
+    assert f'apiserver_audit_level_total{{level="RequestResponse"}} {auditor.levels[Level.RESPONSE]}.0' in page
+    # The page was made before its own answer was noted.
+    assert f"apiserver_audit_event_total {auditor.sink.taken - 1}.0" in page

@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 PODS = "/api/v1/namespaces/default/pods"
 
 
-async def samples(server: Running, name: str, **labels: str) -> list[float]:
+async def samples(server: Running, name: str, /, **labels: str) -> list[float]:
     """The values of a metric whose labels are at least these."""
     async with server.session.get(f"{server.base}/metrics") as answer:
         assert answer.status == 200
@@ -65,7 +65,51 @@ async def test_the_store_and_the_process_are_seen(server: Running, pki: Path) ->
     assert await samples(server, "kubernetes_build_info", major="1", minor="33") == [1]
     async with client_session(pki) as session:
         await Running(server.parts, session).call("GET", PODS, Authorization="Bearer none")
-    assert await samples(server, "authentication_attempts_total", result="failure") == [1]
+    assert await samples(server, "authentication_attempts", result="error") == [1]
+    assert sum(await samples(server, "authentication_attempts", result="success")) > 5
+    assert sum(await samples(server, "authenticated_user_requests", username="admin")) > 5
+
+
+async def test_admission_is_timed_by_plugin_and_by_step(server: Running) -> None:
+    maps = "/api/v1/namespaces/default/configmaps"
+    assert (await server.call("POST", maps, {"metadata": {"name": "a"}}))[0] == 201
+    assert (await server.call("POST", "/api/v1/namespaces/none/configmaps", {"metadata": {"name": "a"}}))[0] == 404
+    name = "apiserver_admission_controller_admission_duration_seconds_count"
+    lifecycle = {"name": "NamespaceLifecycle", "type": "admit", "operation": "CREATE"}
+    assert (await samples(server, name, rejected="true", **lifecycle)) == [1]
+    made = await samples(server, name, rejected="false", **lifecycle)
+    assert made == await samples(server, name, name="MutatingAdmissionWebhook", operation="CREATE", rejected="false")
+    assert made[0] >= 1
+    name = "apiserver_admission_step_admission_duration_seconds_bucket"
+    assert await samples(server, name, type="admit", operation="CREATE", rejected="true", le="+Inf") == [1]
+    assert await samples(server, name, type="validate", operation="CREATE", rejected="false", le="+Inf") == made
+
+
+async def test_answers_and_events_are_measured(server: Running) -> None:
+    maps = "/api/v1/namespaces/default/configmaps"
+    kind = {"group": "", "version": "v1", "kind": "ConfigMap"}
+    began = await samples(server, "apiserver_watch_cache_events_received_total", resource="configmaps")
+    async with server.session.get(f"{server.base}{maps}?watch=1") as watch:
+        first = [
+            await watch.content.readline() for _ in server.parts.resources["", "configmaps"].objects.keys("default")
+        ]
+        for name in ("a", "b"):
+            await server.call("POST", maps, {"metadata": {"name": name}, "data": {"text": "x" * 3000}})
+        events = [*first, await watch.content.readline(), await watch.content.readline()]
+    assert await samples(server, "apiserver_watch_events_total", **kind) == [len(events)]
+    assert await samples(server, "apiserver_watch_events_sizes_sum", **kind) == [sum(map(len, events))]
+    buckets = "apiserver_watch_events_sizes_bucket"
+    small = await samples(server, buckets, le="2048", **kind)
+    assert (await samples(server, buckets, le="4096", **kind))[0] - small[0] == 2
+    received = await samples(server, "apiserver_watch_cache_events_received_total", resource="configmaps")
+    assert received[0] - began[0] == 2
+    assert await samples(server, "apiserver_storage_list_total", resource="configmaps") == [1]
+    async with server.session.get(server.base + maps) as answer:
+        size = len(await answer.read())
+    where = {"verb": "LIST", "resource": "configmaps"}
+    assert await samples(server, "apiserver_response_sizes_sum", **where) == [size]
+    await server.call("GET", "/api/v1/namespaces/default/endpoints")
+    assert await samples(server, "apiserver_requested_deprecated_apis", resource="endpoints", version="v1") == [1]
 
 
 async def text(server: Running, path: str) -> tuple[int, list[str]]:

@@ -307,6 +307,9 @@ async def test_calls_are_counted_and_warnings_reach_refused_clients(server: Runn
         page = await answer.text()
     labels = '{code="400",name="no.example.com",operation="CREATE",rejected="true",type="validating"}'
     assert f"apiserver_admission_webhook_request_total{labels} 1.0" in page
+    where = 'name="no.example.com",operation="CREATE"'
+    refused = f'{{error_type="no_error",{where},rejection_code="400",type="validating"}}'
+    assert f"apiserver_admission_webhook_rejection_count{refused} 1.0" in page
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from tricenter.apiserver.admission import connecting
 from tricenter.apiserver.admission.chain import Admission
+from tricenter.apiserver.admission.instruments import AdmissionMetrics
 from tricenter.apiserver.admission.plugins import plugins
 from tricenter.apiserver.aggregation.apiservices import ApiServices
 from tricenter.apiserver.aggregation.availability import Availability
@@ -99,12 +100,11 @@ def assemble(config: Config) -> Parts:
     mirror.on_reload(authorizer.reset)
 
     services = Backends(resources)
-    admission = Admission(
-        plugins(resources, fresh, authorizer, store, services=services, registry=instruments.registry)
-    )
+    measured = AdmissionMetrics(instruments.registry)
+    admission = Admission(plugins(resources, fresh, authorizer, store, services=services, metrics=measured), measured)
     allocation = Allocation(store, resources, config.service_cidr, config.nodeport_range)
     reads = Reads(store, mirror, fresh)
-    watching = Watching(config, mirror, fresh)
+    watching = Watching(config, mirror, fresh, instruments.events)
     leases = Leases(etcd, config.event_ttl)
     writes = Writes(config, store, Changes(admission), allocation, leases)
     deleting = Deleting(config, store, reads, admission, allocation)
@@ -183,8 +183,9 @@ def _auditor(config: AuditConfig | None, instruments: Instruments) -> Auditor | 
         max_backups=config.max_backups,
         max_age_days=config.max_age_days,
     )
-    instruments.watch_audit(sink)
-    return Auditor(policy.load(config.policy), sink)
+    auditor = Auditor(policy.load(config.policy), sink)
+    instruments.watch_audit(auditor)
+    return auditor
 
 
 def _general(

@@ -30,6 +30,11 @@ _MAX_ANSWER = 16 * 1024 * 1024
 class BackendError(Exception):
     """The service cannot be reached, or was not; the text says why as Go's client does."""
 
+    def __init__(self, text: str, code: int = 503) -> None:
+        super().__init__(text)
+        self.code = code
+        """What it answered, or that it did not."""
+
 
 class Backends:
     """Where services are reached, and the connections to them."""

@@ -1,75 +1,87 @@
-"""Metrics of the server, under upstream's names where they exist (apiserver/pkg/endpoints/metrics)."""
+"""Metrics of the server, under upstream's names where they exist (apiserver/pkg/endpoints/metrics, filters, audit)."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterator
 
+from aiohttp import web
 from prometheus_client import CollectorRegistry, ProcessCollector
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
-from tricenter.apiserver.audit.log import AuditLog
+from tricenter.apiserver.audit.trail import Auditor
+from tricenter.apiserver.cache.resource import ResourceCache
 from tricenter.apiserver.requestinfo import RequestInfo
 from tricenter.apiserver.resources import Resources
+from tricenter.apiserver.tallies import Labels, Spread, Tally, counted
 from tricenter.runtime import metrics
 
-_BUCKETS = (0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.5, 2, 3, 5, 8, 15, 30, 45, 60)
-_ETCD_BUCKETS = (0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 2, 5, 15, 30, 60)
+_BUCKETS = (
+    0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60,
+)  # fmt: skip
+_SIZES = tuple(1000.0 * 10**power for power in range(7))
+_EVENT_SIZES = tuple(1024.0 * 2**power for power in range(8))
 _STREAMS = frozenset(("log", "exec", "attach", "portforward", "proxy"))
 _READS = frozenset(("get", "list", "watch", "head"))
+_SIZED = frozenset(("get", "list"))
 _VERBS = {"create": "POST", "update": "PUT", "delete": "DELETE", "deletecollection": "DELETECOLLECTION"}
 _PLACE = ["group", "version", "resource", "subresource", "scope", "component"]
-_KNOWN_MOST = 8192
-
-Labels = tuple[str, ...]
+_KIND = ["group", "version", "kind"]
+_FAMILIAR = frozenset(("admin", "client", "kube_proxy", "kubelet", "system:serviceaccount:kube-system:default"))
+_UNSERVED = ("", "", "", "", "", "apiserver")
 
 
 class Instruments:
     """Counts requests and how long they take."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        self._known: dict[tuple[Labels, int], tuple[metrics.Counter, metrics.Histogram | None]] = {}
-        self._operations: dict[str, metrics.Histogram] = {}
+        registry = self.registry = CollectorRegistry()
         self._inflight = {"readOnly": 0, "mutating": 0}
-        ProcessCollector(registry=self.registry)
-        self._requests = self._counter(
-            "apiserver_request",
+        ProcessCollector(registry=registry)
+        self._requests = Tally(
+            registry,
+            "apiserver_request_total",
             "Requests answered; code 0: the client went first.",
             ["verb", "dry_run", *_PLACE, "code"],
         )
-        self._seconds = metrics.Histogram(
+        self._seconds = Spread(
+            registry,
             "apiserver_request_duration_seconds",
             "Time from a request's headers to the end of its answer; watches and streams are left out.",
             ["verb", "dry_run", *_PLACE],
-            buckets=_BUCKETS,
-            registry=self.registry,
+            _BUCKETS,
+        )
+        self._sizes = Spread(
+            registry, "apiserver_response_sizes", "Bytes of answers to reads.", ["verb", *_PLACE], _SIZES
         )
         self._long = metrics.Gauge(
-            "apiserver_longrunning_requests",
-            "Watches and streams that go on.",
-            ["verb", *_PLACE],
-            registry=self.registry,
+            "apiserver_longrunning_requests", "Watches and streams that go on.", ["verb", *_PLACE], registry=registry
         )
-        self._attempts = self._counter(
-            "authentication_attempts", "Requests by what became of their credentials.", ["result"]
+        self._deprecated = metrics.Gauge(
+            "apiserver_requested_deprecated_apis",
+            "Deprecated APIs that clients have asked for.",
+            ["group", "version", "resource", "subresource", "removed_release"],
+            registry=registry,
         )
-        self._etcd = metrics.Histogram(
+        self._attempts = Tally(
+            registry, "authentication_attempts", "Requests by what became of their credentials.", ["result"]
+        )
+        self._users = Tally(registry, "authenticated_user_requests", "Requests by kind of user.", ["username"])
+        self._etcd = Spread(
+            registry,
             "etcd_request_duration_seconds",
             "Time of requests to etcd, all members that were tried counted together.",
             ["operation"],
-            buckets=_ETCD_BUCKETS,
-            registry=self.registry,
+            _BUCKETS,
         )
-        self._etcd_errors = self._counter("etcd_request_errors", "Requests to etcd that failed.", ["operation"])
-        self._succeeded, self._failed = map(self._attempts.labels, ("success", "failure"))
+        self._etcd_errors = Tally(registry, "etcd_request_errors_total", "Requests to etcd that failed.", ["operation"])
+        self.events = Spread(
+            registry, "apiserver_watch_events_sizes", "Bytes of events sent to watches.", _KIND, _EVENT_SIZES
+        )
+        registry.register(_Derived(self.events, self._etcd))
         self._gauge_inflight()
-
-    def _counter(self, name: str, text: str, labels: list[str]) -> metrics.Counter:
-        return metrics.Counter(name, text, labels, registry=self.registry)
 
     def _gauge_inflight(self) -> None:
         gauge = metrics.Gauge(
@@ -93,47 +105,48 @@ class Instruments:
 
     def left(self, info: RequestInfo, *, dry_run: bool, code: int, seconds: float) -> None:
         """A request is over; paths that nothing serves are counted together, so that labels stay few."""
-        if is_long(info):
+        goes_on = is_long(info)
+        if goes_on:
             self._long.labels(verb(info), *place(info)).dec()
         else:
             self._inflight["readOnly" if info.verb in _READS else "mutating"] -= 1
-        where = place(info) if code not in (403, 404) else ("", "", "", "", "", "apiserver")
+        where = place(info) if code not in (403, 404) else _UNSERVED
         labels = (verb(info), "All" if dry_run else "", *where)
-        known = self._known.get((labels, code))
-        if known is None:
-            known = self._learn(labels, code, timed=bool(where[2]) and not is_long(info))
-        known[0].inc()
-        if known[1] is not None:
-            known[1].observe(seconds)
+        self._requests.add((*labels, str(code)))
+        if where[2] and not goes_on:
+            self._seconds.observe(labels, seconds)
 
-    def _learn(self, labels: Labels, code: int, *, timed: bool) -> tuple[metrics.Counter, metrics.Histogram | None]:
-        if len(self._known) >= _KNOWN_MOST:
-            self._known.clear()
-        made = self._requests.labels(*labels, str(code)), self._seconds.labels(*labels) if timed else None
-        self._known[labels, code] = made
-        return made
+    def answered(self, info: RequestInfo, response: web.StreamResponse) -> None:
+        """The answer to a request is made; its size matters of reads that succeed."""
+        if info.verb in _SIZED and info.resource and response.status < 400 and not is_long(info):
+            body = response.body if isinstance(response, web.Response) else None
+            size = len(body) if isinstance(body, bytes) else response.body_length
+            self._sizes.observe((verb(info), *place(info)), size)
 
-    def authenticated(self, *, success: bool) -> None:
-        """Credentials were looked at."""
-        (self._succeeded if success else self._failed).inc()
+    def deprecated(self, info: RequestInfo) -> None:
+        """A request asks for a version that is to go, though nobody says when."""
+        self._deprecated.labels(info.group, info.version, info.resource, info.subresource, "").set(1)
+
+    def authenticated(self, user: str) -> None:
+        """Credentials were valid."""
+        self._attempts.add(("success",))
+        self._users.add((_kind_of_user(user),))
+
+    def unauthenticated(self) -> None:
+        """Credentials were looked at and are none."""
+        self._attempts.add(("error",))
 
     def etcd(self, operation: str, seconds: float, *, failed: bool) -> None:
         """A request to etcd is over."""
-        known = self._operations.get(operation)
-        if known is None:
-            known = self._operations[operation] = self._etcd.labels(operation)
-        known.observe(seconds)
+        self._etcd.observe((operation,), seconds)
         if failed:
-            self._etcd_errors.labels(operation).inc()
+            self._etcd_errors.add((operation,))
 
     # --- what is read when it is asked for ---
 
-    def watch_audit(self, sink: AuditLog) -> None:
-        """Count the audit events that are lost."""
-        lost = metrics.Gauge(
-            "apiserver_audit_error_total", "Audit events that could not be written.", registry=self.registry
-        )
-        lost.set_function(lambda: float(sink.dropped))
+    def watch_audit(self, auditor: Auditor) -> None:
+        """Count audit events, and those that are lost."""
+        self.registry.register(_Audit(auditor))
 
     def watch_resources(self, resources: Resources, version: dict[str, str]) -> None:
         """Show the number of objects and of watchers, and what is running."""
@@ -144,28 +157,73 @@ class Instruments:
         return CONTENT_TYPE_LATEST, generate_latest(self.registry)
 
 
+class _Derived(Collector):
+    """Counters that upstream has beside the histograms that count the same."""
+
+    def __init__(self, events: Spread, etcd: Spread) -> None:
+        self._events = events
+        self._etcd = etcd
+
+    def collect(self) -> Iterator[Metric]:
+        yield counted("apiserver_watch_events_total", "Events sent to watches.", _KIND, self._events.totals())
+        yield counted("etcd_requests_total", "Requests to etcd.", ["operation"], self._etcd.totals())
+
+
+class _Audit(Collector):
+    def __init__(self, auditor: Auditor) -> None:
+        self._auditor = auditor
+
+    def collect(self) -> Iterator[Metric]:
+        sink, prefix = self._auditor.sink, "apiserver_audit_"
+        yield counted(f"{prefix}event_total", "Audit events.", [], [((), sink.taken)])
+        yield counted(f"{prefix}error_total", "Audit events lost.", ["plugin"], [(("log",), sink.dropped)])
+        levels = [((level.text,), count) for level, count in self._auditor.levels.items()]
+        yield counted(f"{prefix}level_total", "Requests by level of the audit policy.", ["level"], levels)
+        # Events are gathered and written later, as with upstream's batching log: no request fails because of that.
+        yield counted(f"{prefix}requests_rejected_total", "Requests refused for want of auditing.", [], [((), 0)])
+
+
 class _Contents(Collector):
+    """What the watch caches hold, and what came into them (apiserver/pkg/storage/{cacher,etcd3}/metrics)."""
+
     def __init__(self, resources: Resources, version: dict[str, str]) -> None:
         self._resources = resources
         self._version = {name: version[key] for key, name in (
             ("major", "major"), ("minor", "minor"), ("gitVersion", "git_version"), ("platform", "platform"),
         )}  # fmt: skip
 
-    def collect(self) -> Iterable[Any]:
+    def collect(self) -> Iterator[Metric]:
+        caches = dict(self._caches())
         objects = GaugeMetricFamily("apiserver_storage_objects", "Objects in the store.", labels=["resource"])
-        labels = ["group", "version", "kind"]
-        watchers = GaugeMetricFamily("apiserver_registered_watchers", "Watches that go on.", labels=labels)
+        watchers = GaugeMetricFamily("apiserver_registered_watchers", "Watches that go on.", labels=_KIND)
+        for (name, *kind), cache in caches.items():
+            objects.add_metric([name], len(cache.entries))
+            watchers.add_metric(kind, sum(1 for _ in cache.watchers()))
+        yield objects
+        yield watchers
+        for metric, text, attribute in (
+            ("apiserver_init_events_total", "Objects with which watch caches began.", "loaded"),
+            ("apiserver_watch_cache_initializations_total", "Times that watch caches began.", "begun"),
+            ("apiserver_storage_list_total", "Lists read from the store.", "reads"),
+            ("apiserver_watch_cache_events_received_total", "Changes that the store has told of.", "received"),
+            ("apiserver_watch_cache_events_dispatched_total", "Changes passed to watches.", "received"),
+            ("apiserver_terminated_watchers_total", "Watches ended for want of reading.", "overrun"),
+        ):
+            values = [((name,), float(getattr(cache, attribute))) for (name, *_), cache in caches.items()]
+            yield counted(metric, text, ["resource"], values)
+        build = GaugeMetricFamily("kubernetes_build_info", "What is running.", labels=list(self._version))
+        build.add_metric(list(self._version.values()), 1)
+        yield build
+
+    def _caches(self) -> Iterator[tuple[Labels, ResourceCache]]:
+        """Each cache by its resource, and the group, version and kind that are stored."""
         seen = set()
         for resource in self._resources:
             if resource.cache is None or resource.cache.prefix in seen:
                 continue
             seen.add(resource.cache.prefix)
             kind = resource.storage
-            objects.add_metric([f"{kind.plural}.{kind.group}".rstrip(".")], len(resource.cache.entries))
-            watchers.add_metric([kind.group, kind.version, kind.kind], sum(1 for _ in resource.cache.watchers()))
-        build = GaugeMetricFamily("kubernetes_build_info", "What is running.", labels=list(self._version))
-        build.add_metric(list(self._version.values()), 1)
-        return objects, watchers, build
+            yield (f"{kind.plural}.{kind.group}".rstrip("."), kind.group, kind.version, kind.kind), resource.cache
 
 
 def is_long(info: RequestInfo) -> bool:
@@ -183,6 +241,13 @@ def verb(info: RequestInfo) -> str:
 def place(info: RequestInfo) -> Labels:
     """Group, version, resource, subresource, scope and component of a request."""
     if not info.is_resource:
-        return ("", "", "", "", "", "apiserver")
+        return _UNSERVED
     scope = "resource" if info.name or info.verb == "create" else "namespace" if info.namespace else "cluster"
     return (info.group, info.version, info.resource, info.subresource, scope, "apiserver")
+
+
+def _kind_of_user(name: str) -> str:
+    """Names that upstream knows, or what they look like: labels are to stay few (filters/metrics compressUsername)."""
+    if name in _FAMILIAR:
+        return name
+    return "email_id" if "@" in name else "other"

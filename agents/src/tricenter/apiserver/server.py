@@ -79,6 +79,7 @@ class Server:
         try:
             response = await self._answered(http, info)
             code = response.status
+            self._instruments.answered(info, response)
         except (asyncio.CancelledError, ConnectionError):
             code = http.status
             if http.trail is not None:
@@ -154,11 +155,11 @@ class Server:
         try:
             user = self._authenticator.user(http)
         except errors.Unauthorized as error:
-            self._instruments.authenticated(success=False)
+            self._instruments.unauthenticated()
             if self._auditor is not None:
                 self._auditor.refused(http, info, error.status())
             raise
-        self._instruments.authenticated(success=True)
+        self._instruments.authenticated(user.name)
         trail = self._auditor.begin(http, info, user) if self._auditor is not None else None
         wanted = impersonated(http)
         if wanted is None:
@@ -210,6 +211,8 @@ class Server:
             writeoptions.check(call)
         if resource.kind.warning:
             call.warn(resource.kind.warning)
+            call.annotate("k8s.io/deprecated", "true")
+            self._instruments.deprecated(info)
         handler = self._router.handler(call)
         if info.verb in _WRITES and info.subresource not in _UNTRANSFORMED:
             # A client that goes away does not interrupt a write half way.

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from tricenter.apiserver import errors
+from tricenter.apiserver.admission.instruments import ADMIT, VALIDATE, AdmissionMetrics
 from tricenter.apiserver.rest.call import Call
+from tricenter.apiserver.tallies import Cell
 
 CREATE, UPDATE, DELETE, CONNECT = "CREATE", "UPDATE", "DELETE", "CONNECT"
 
@@ -82,6 +85,9 @@ class Plugin:
     A plugin has one of them or both; the one that it does not have is not called.
     """
 
+    title = ""
+    """What metrics call it; the name of the class where that is upstream's."""
+
     async def mutate(self, attributes: Attributes) -> None:
         """Change the object."""
 
@@ -92,20 +98,63 @@ class Plugin:
 class Admission:
     """All plugins, in upstream's order."""
 
-    def __init__(self, plugins: Sequence[Plugin]) -> None:
-        self._mutating = [plugin for plugin in plugins if type(plugin).mutate is not Plugin.mutate]
-        self._validating = [plugin for plugin in plugins if type(plugin).validate is not Plugin.validate]
+    def __init__(self, plugins: Sequence[Plugin], metrics: AdmissionMetrics) -> None:
+        mutating = [plugin for plugin in plugins if type(plugin).mutate is not Plugin.mutate]
+        validating = [plugin for plugin in plugins if type(plugin).validate is not Plugin.validate]
+        self._mutating = _Steps(ADMIT, [(_title(plugin), plugin.mutate) for plugin in mutating], metrics)
+        self._validating = _Steps(VALIDATE, [(_title(plugin), plugin.validate) for plugin in validating], metrics)
 
     async def mutate(self, attributes: Attributes) -> None:
         """Let every plugin change the object; once more where a webhook has changed what others had seen."""
-        for plugin in self._mutating:
-            await plugin.mutate(attributes)
+        await self._mutating.take(attributes)
         if attributes.round.wanted:
             attributes.round.second = True
-            for plugin in self._mutating:
-                await plugin.mutate(attributes)
+            await self._mutating.take(attributes)
 
     async def validate(self, attributes: Attributes) -> None:
         """Let every plugin look at it."""
-        for plugin in self._validating:
-            await plugin.validate(attributes)
+        await self._validating.take(attributes)
+
+
+class _Steps:
+    """Plugins one after the other, with the time that each took."""
+
+    def __init__(
+        self, kind: str, steps: list[tuple[str, Callable[[Attributes], Awaitable[None]]]], metrics: AdmissionMetrics
+    ) -> None:
+        self._kind = kind
+        self._steps = steps
+        self._metrics = metrics
+        self._cells: dict[str, tuple[Cell, list[Cell]]] = {}
+
+    async def take(self, attributes: Attributes) -> None:
+        """All of them. Raises what the first one that refuses raises."""
+        operation = attributes.operation
+        whole, cells = self._cells.get(operation) or self._learn(operation)
+        began = last = time.perf_counter()
+        for (name, step), cell in zip(self._steps, cells, strict=True):
+            try:
+                await step(attributes)
+            except errors.StatusError:
+                self._refused(name, operation, began, last)
+                raise
+            now = time.perf_counter()
+            cell.observe(now - last)
+            last = now
+        whole.observe(last - began)
+
+    def _learn(self, operation: str) -> tuple[Cell, list[Cell]]:
+        """Where the times of an operation go."""
+        kind, metrics = self._kind, self._metrics
+        cells = [metrics.controller(name, kind, operation, rejected=False) for name, _ in self._steps]
+        found = self._cells[operation] = metrics.step(kind, operation, rejected=False), cells
+        return found
+
+    def _refused(self, name: str, operation: str, began: float, last: float) -> None:
+        now = time.perf_counter()
+        self._metrics.controller(name, self._kind, operation, rejected=True).observe(now - last)
+        self._metrics.step(self._kind, operation, rejected=True).observe(now - began)
+
+
+def _title(plugin: Plugin) -> str:
+    return plugin.title or type(plugin).__name__

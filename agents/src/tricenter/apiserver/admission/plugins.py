@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry
-
 from tricenter.apiserver.admission.certificates import Certificates
 from tricenter.apiserver.admission.chain import Plugin
 from tricenter.apiserver.admission.ingresses import DefaultIngressClass
@@ -35,10 +33,10 @@ def plugins(
     store: Store,
     *,
     services: Backends,
-    registry: CollectorRegistry,
+    metrics: AdmissionMetrics,
 ) -> list[Plugin]:
     """All plugins. ResourceQuota stays the last one: it charges for what nobody refuses any more."""
-    matcher, caller, metrics = Matcher(resources, fresh), Caller(services), AdmissionMetrics(registry)
+    matcher, caller = Matcher(resources, fresh), Caller(services)
     return [
         NamespaceLifecycle(resources, fresh),
         LimitRanger(resources),

@@ -41,6 +41,7 @@ class AuditLog:
         self._wake = threading.Event()
         self._ending = threading.Event()
         self._file = -1
+        self.taken = 0
         self.dropped = 0
         self._thread = threading.Thread(target=self._run, name="audit", daemon=True)
         self._thread.start()
@@ -50,6 +51,7 @@ class AuditLog:
         if len(self._queue) >= _QUEUE:
             self.dropped += 1
             return
+        self.taken += 1
         self._queue.append(line)
         if not self._wake.is_set():
             self._wake.set()

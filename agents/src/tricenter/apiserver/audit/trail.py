@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from typing import Any
 
 import orjson
@@ -114,10 +115,13 @@ class Auditor:
     def __init__(self, policy: Policy, sink: AuditLog) -> None:
         self._policy = policy
         self.sink = sink
+        self.levels: Counter[Level] = Counter()
+        """Requests by what the policy says about them."""
 
     def begin(self, http: Request, info: RequestInfo, user: User) -> Trail | None:
         """The trail of a request; None when nothing is to be noted."""
         ruling = self._policy.ruling(user, info)
+        self.levels[ruling.level] += 1
         if ruling.level is Level.NONE:
             return None
         trail = http.trail = Trail(self.sink, ruling, http, info, user)
@@ -126,6 +130,7 @@ class Auditor:
     def refused(self, http: Request, info: RequestInfo, status: Object) -> None:
         """Note a request whose credentials are not valid."""
         ruling = self._policy.ruling(User(""), info)
+        self.levels[ruling.level] += 1
         if ruling.level is not Level.NONE:
             method = "bearer" if http.headers.get("Authorization") else "none"
             told = {**status, "message": f"Authentication failed, attempted: {method}"}

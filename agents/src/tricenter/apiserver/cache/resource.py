@@ -42,6 +42,8 @@ class ResourceCache:
         self.changed = 0
         """The revision of the last change: since then the objects are what they are now."""
         self.history = History(0, history)
+        self.received = self.loaded = self.begun = self.reads = self.overrun = 0
+        """For metrics: changes that came, objects with which it began, how often, lists read past it, watches cut."""
 
     def key(self, namespace: str, name: str) -> str:
         """The etcd key of an object."""
@@ -101,6 +103,9 @@ class ResourceCache:
         self._keys = sorted(entries)
         self._index.clear()
         self.changed = revision
+        self.begun += 1
+        self.reads += 1
+        self.loaded += len(entries)
         self.history = History(revision, self._limit)
         for watcher in list(self.watchers()):
             watcher.end(last)
@@ -120,6 +125,7 @@ class ResourceCache:
     def apply(self, change: Change) -> None:
         """Take in one change and tell everybody who is concerned."""
         entry = change.current
+        self.received += 1
         if entry is not None:
             if entry.key not in self.entries:
                 insort(self._keys, entry.key)

@@ -9,6 +9,7 @@ from tricenter.apiserver.cache.entry import Entry
 from tricenter.apiserver.cache.history import ADDED, DELETED, MODIFIED, Change
 from tricenter.apiserver.cache.pacing import Pace
 from tricenter.apiserver.cache.predicate import Predicate
+from tricenter.apiserver.tallies import Cell
 
 Encode = Callable[[str, bytes], bytes]
 """From an event type and an object's JSON to the line that goes on the wire."""
@@ -31,11 +32,14 @@ class Watcher:
         form: str = "json",
         encode: Encode = json_event,
         since: int = 0,
+        sizes: Cell | None = None,
     ) -> None:
         self.predicate = predicate
         self._pace = pace
         self.on_overflow: Callable[[], None] = _nothing
         self._since = since
+        self._sizes = sizes or Cell(())
+        """Where the sizes of events are counted."""
         self.overflowed = False
         self.ended = False
         self._form = form
@@ -67,8 +71,10 @@ class Watcher:
         """Queue bytes for the connection."""
         if self.ended:
             return
+        size = len(chunk)
         self._pending.append(chunk)
-        self._size += len(chunk)
+        self._size += size
+        self._sizes.observe(size)
         if self._size > self._limit:
             self.overflowed = True
             self._pending.clear()

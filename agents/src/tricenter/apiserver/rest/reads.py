@@ -131,6 +131,7 @@ class Reads:
     async def _from_etcd(self, call: Call, wanted: Predicate, walk: _Walk) -> Listing:
         """A list at an older revision, page by page until there are enough matches."""
         cache, prefix, limit = call.resource.objects, _prefix(call, wanted), walk.limit
+        cache.reads += 1
         found: list[Entry] = []
         while True:
             page = await self._page(prefix, walk, limit if limit and wanted.everything else _ETCD_PAGE)

@@ -22,6 +22,7 @@ from tricenter.apiserver.negotiation import JSON
 from tricenter.apiserver.rest import listoptions, selecting, shapes
 from tricenter.apiserver.rest.call import Call
 from tricenter.apiserver.rest.listoptions import Options
+from tricenter.apiserver.tallies import Cell, Spread
 
 _SHORTEST = 1800
 """Seconds after which a watch without a timeout ends, at random up to twice as much (min-request-timeout)."""
@@ -41,6 +42,8 @@ class _Opened:
     options: Options
     watcher: Watcher
     encode: Encode
+    sizes: Cell
+    """Where the sizes of its events are counted."""
     entries: list[Entry] = field(default_factory=list)
     end: bytes = b""
 
@@ -48,8 +51,9 @@ class _Opened:
 class Watching:
     """Answers watch requests."""
 
-    def __init__(self, config: Config, mirror: Mirror, fresh: Freshness) -> None:
+    def __init__(self, config: Config, mirror: Mirror, fresh: Freshness, sizes: Spread) -> None:
         self._config = config
+        self._sizes = sizes
         self._mirror = mirror
         self._fresh = fresh
         self._open: set[Watcher] = set()
@@ -92,9 +96,18 @@ class Watching:
         wanted = selecting.predicate(call.resource, call.info.namespace, call.query, call.info.name)
         include = shapes.include(call.query.get("includeObject", ""))
         form, encode = shapes.event_encoder(call.resource, call.form, include)
-        limit = self._config.watch_queue_bytes
-        watcher = Watcher(wanted, limit=limit, pace=self._pace, form=form, encode=encode, since=options.revision)
-        return _Opened(call=call, options=options, watcher=watcher, encode=encode)
+        kind = call.resource.kind
+        sizes = self._sizes.cell((kind.group, kind.version, kind.kind))
+        watcher = Watcher(
+            wanted,
+            limit=self._config.watch_queue_bytes,
+            pace=self._pace,
+            form=form,
+            encode=encode,
+            since=options.revision,
+            sizes=sizes,
+        )
+        return _Opened(call=call, options=options, watcher=watcher, encode=encode, sizes=sizes)
 
     async def _begin(self, opened: _Opened) -> None:
         """Attach the watch, without an await after its start is known. Raises Expired, Timeout."""
@@ -121,7 +134,7 @@ class Watching:
         loop = asyncio.get_running_loop()
         ends = loop.time() + seconds
         timers = [loop.call_at(ends, watcher.end), loop.call_at(ends + _GRACE, _cut, call)]
-        watcher.on_overflow = lambda: _cut(call)
+        watcher.on_overflow = lambda: _overrun(call)
 
         def mark() -> None:
             if self._mirror.revision >= options.revision:
@@ -159,6 +172,7 @@ def _pieces(opened: _Opened) -> Iterator[bytes]:
     for entry in opened.entries:
         buffer.append(opened.encode(ADDED, entry.body))
         size += len(buffer[-1])
+        opened.sizes.observe(len(buffer[-1]))
         if size >= _PIECE:
             yield b"".join(buffer)
             buffer, size = [], 0
@@ -167,6 +181,11 @@ def _pieces(opened: _Opened) -> Iterator[bytes]:
     last = b"".join([*buffer, opened.end])
     if last:
         yield last
+
+
+def _overrun(call: Call) -> None:
+    call.resource.objects.overrun += 1
+    _cut(call)
 
 
 def _cut(call: Call) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,6 +41,8 @@ class _Findings:
 
 class ValidatingPolicies(Plugin):
     """Evaluates every policy that is bound and matches."""
+
+    title = "ValidatingAdmissionPolicy"
 
     def __init__(  # what policies may ask for
         self,
@@ -89,9 +92,11 @@ class ValidatingPolicies(Plugin):
             return
         namespace = await self._namespace(attributes)
         for item in params:
+            began = time.perf_counter()
             outcome = evaluation.evaluate(policy, seen, self._authorizer, params=item, namespaceObject=namespace)
-            for action in binding.actions * len(outcome.denials):
-                self._instruments.checked(policy.name, binding.name, action)
+            spent = time.perf_counter() - began
+            for action in binding.actions * len(outcome.denials) or ("allow",):
+                self._instruments.checked(policy.name, binding.name, action, spent)
             _weigh(policy, binding, outcome, attributes, findings)
 
     async def _namespace(self, attributes: Attributes) -> Object | None:

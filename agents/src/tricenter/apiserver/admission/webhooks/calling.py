@@ -17,11 +17,16 @@ from tricenter.apiserver.admission.webhooks.hooks import Hook
 from tricenter.apiserver.admission.webhooks.reviews import Answer
 from tricenter.apiserver.backends import BackendError, Backends
 
-_OK = 200
+_OK, _UNAVAILABLE = 200, 503
 
 
 class CallFailed(Exception):  # noqa: N818 - it is no error of ours
     """The webhook could not be asked, or its answer is none; `str` is what a client may see."""
+
+    def __init__(self, text: str, code: int = _UNAVAILABLE) -> None:
+        super().__init__(text)
+        self.code = code
+        """What the webhook's server answered, or that it did not."""
 
 
 class Caller:
@@ -43,7 +48,8 @@ class Caller:
                 body = await self._post(hook, payload)
         except (BackendError, aiohttp.ClientError, OSError, ValueError) as error:  # ValueError: a host that is no name
             why = backends.failure(error, _place(error))
-            raise CallFailed(f'failed to call webhook: Post "{shown}": {why}') from error
+            text = f'failed to call webhook: Post "{shown}": {why}'
+            raise CallFailed(text, error.code if isinstance(error, BackendError) else _UNAVAILABLE) from error
         try:
             return reviews.answer(uid, version, body, mutating=mutating)
         except ValueError as error:
@@ -80,7 +86,7 @@ class Caller:
         ) as got:
             body = await backends.read(got)
             if got.status != _OK:
-                raise BackendError(_unwanted(got.status, body))
+                raise BackendError(_unwanted(got.status, body), got.status)
             return body
 
 

@@ -14,7 +14,7 @@ from tricenter.apimachinery import cel, copies, defaults, patches
 from tricenter.apiserver import errors
 from tricenter.apiserver.admission import expressions, matching, requests
 from tricenter.apiserver.admission.chain import CONNECT, Attributes, Plugin
-from tricenter.apiserver.admission.instruments import AdmissionMetrics
+from tricenter.apiserver.admission.instruments import CALL_FAILED, INTERNAL, REFUSED, AdmissionMetrics
 from tricenter.apiserver.admission.matching import Matcher
 from tricenter.apiserver.admission.requests import View
 from tricenter.apiserver.admission.webhooks import reviews
@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 _GROUP = "admissionregistration.k8s.io"
 _MUTATION = "mutation.webhook.admission.k8s.io/"
 _VALIDATION = "validating.webhook.admission.k8s.io/"
+_OK = 200
 
 
 class _Webhooks(Plugin):
@@ -73,16 +74,20 @@ class _Webhooks(Plugin):
     async def _ask(self, hook: Hook, seen: View) -> Answer:
         """Ask, and keep what the answer says besides. Raises CallFailed; BadRequest, and what the webhook refuses."""
         call = seen.attributes.call
-        if call.dry_run and hook.has_side_effects:
-            raise errors.BadRequest(f'admission webhook "{hook.name}" does not support dry run')
-        began, code = time.perf_counter(), 503
+        began, code, why = time.perf_counter(), 0, INTERNAL
         try:
+            if call.dry_run and hook.has_side_effects:
+                raise errors.BadRequest(f'admission webhook "{hook.name}" does not support dry run')
             answer = await self._caller.ask(hook, seen, str(uuid.uuid4()), mutating=self.mutating)
-            code = 200 if answer.allowed else reviews.refusal(hook.name, answer.status).code
+            code, why = (_OK, "") if answer.allowed else (reviews.refusal(hook.name, answer.status).code, REFUSED)
+        except CallFailed as error:
+            code, why = error.code, "" if hook.ignores_failure else CALL_FAILED
+            raise
         finally:
-            spent = time.perf_counter() - began
-            operation = seen.attributes.operation
-            self._instruments.called(hook.name, mutating=self.mutating, operation=operation, code=code, seconds=spent)
+            spent, operation = time.perf_counter() - began, seen.attributes.operation
+            self._instruments.called(
+                hook.name, mutating=self.mutating, operation=operation, code=code, why=why, seconds=spent
+            )
         for key, value in answer.annotations.items():
             call.annotate(f"{hook.name}/{key}", value)
         for text in answer.warnings:
@@ -97,12 +102,14 @@ class _Webhooks(Plugin):
             text = f'Internal error occurred: failed calling webhook "{hook.name}": {error}'
             raise errors.Internal(text, causes=[{"message": text.partition(": ")[2]}]) from error
         log.warning("failed calling webhook, failing open %s: %s", hook.name, error)
+        self._instruments.failed_open(hook.name, mutating=self.mutating)
         seen.attributes.call.annotate(f"failed-open.{where}", hook.name)
 
 
 class MutatingWebhooks(_Webhooks):
     """Asks mutating webhooks, one after the other."""
 
+    title = "MutatingAdmissionWebhook"
     mutating, plural = True, "mutatingwebhookconfigurations"
 
     async def mutate(self, attributes: Attributes) -> None:
@@ -166,6 +173,7 @@ def _patched(hook: Hook, seen: View, answer: Answer) -> bool:
 class ValidatingWebhooks(_Webhooks):
     """Asks validating webhooks, all at once."""
 
+    title = "ValidatingAdmissionWebhook"
     mutating, plural = False, "validatingwebhookconfigurations"
 
     async def validate(self, attributes: Attributes) -> None:
