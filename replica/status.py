@@ -77,7 +77,8 @@ async def _health(hosts: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
                 stderr=asyncio.subprocess.DEVNULL,
             )
             try:
-                output, _ = await asyncio.wait_for(ssh.communicate(), PATIENCE)
+                async with asyncio.timeout(PATIENCE):
+                    output, _ = await ssh.communicate()
             except TimeoutError:
                 ssh.kill()
                 return "does not answer"

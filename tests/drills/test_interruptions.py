@@ -21,6 +21,8 @@ from tricenter_replica import cgroups, machines, network, process, state, wiring
 
 SAMPLE = ("test_machines.py", "test_etcd.py", "test_fabric.py", "test_page.py")
 """Compliance tests that tell whether the site is whole."""
+pytestmark = pytest.mark.timeout(0)  # each command has a limit of its own
+
 UP_WITHIN = 1500.0
 """Seconds that an uninterrupted `up` may take on a busy machine."""
 

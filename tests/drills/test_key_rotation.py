@@ -13,6 +13,8 @@ import pytest
 
 import site_inventory
 
+pytestmark = pytest.mark.timeout(0)  # each command has a limit of its own
+
 NAME = "key-rotation"
 COMMAND = ["ansible-playbook", "-i", "inventories/replica", "playbooks/rotate_encryption.yml"]
 WITHIN = 60.0

@@ -30,6 +30,8 @@ SUITES = yaml.safe_load(Path(__file__).with_name("peer_suites.yaml").read_text()
 REQUIREMENTS = site_inventory.ROOT / "requirements/peers.txt"
 SECONDS = 900
 
+pytestmark = pytest.mark.timeout(0)  # each suite has a limit of its own
+
 
 @pytest.fixture(scope="session")
 def environment() -> Path:

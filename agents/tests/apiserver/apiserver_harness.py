@@ -12,6 +12,7 @@ import shutil
 import socket
 import ssl
 import subprocess
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,6 +89,8 @@ class EtcdProcess:
         deadline = dt.datetime.now() + dt.timedelta(seconds=START_SECONDS)  # noqa: DTZ005
         while not _listens(self.port):
             assert dt.datetime.now() < deadline, "etcd does not start"  # noqa: DTZ005
+            time.sleep(0.01)
+        assert self.process.poll() is None, f"somebody else listens on port {self.port}"
 
     def stop(self) -> None:
         if self.process is not None:

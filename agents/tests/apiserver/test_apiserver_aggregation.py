@@ -18,7 +18,9 @@ from apiserver_harness import Authority, EtcdProcess, Peer, Running, client_sess
 
 from tricenter.apiserver import assembly, main
 from tricenter.apiserver.aggregation import availability, registration
+from tricenter.apiserver.assembly import Parts
 from tricenter.apiserver.bootstrap import bootstrap
+from tricenter.apiserver.cache.history import Change
 
 pytestmark = pytest.mark.etcd
 
@@ -318,3 +320,22 @@ def test_only_what_was_registered_for_custom_resources_goes_with_them() -> None:
     own = {"metadata": {"name": "v1.b", "labels": {label: "onstart"}}, "spec": {}}
     foreign = {"metadata": {"name": "v1.c"}, "spec": {"service": {"name": "s"}}}
     assert list(registration.stale([managed, own, foreign], {})) == ["v1.a"]
+
+
+@pytest.mark.parametrize("turns", range(4))
+async def test_registration_ends_even_in_the_moment_of_a_change(parts: Parts, turns: int) -> None:
+    """`asyncio.wait_for` swallowed a cancellation that met what it waited for, on Python before 3.12."""
+    services = parts.resources["apiregistration.k8s.io", "apiservices"].objects
+    running = asyncio.create_task(parts.registration.run())
+    async with asyncio.timeout(20):
+        while not services.entries:
+            await asyncio.sleep(0.1)
+    await asyncio.sleep(0.5)
+    entry = next(iter(services.entries.values()))
+    for tell in services.listeners:
+        tell(Change(entry.revision, entry, entry))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    running.cancel()
+    ended, _ = await asyncio.wait({running}, timeout=5)
+    assert ended == {running}

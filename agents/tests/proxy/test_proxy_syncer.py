@@ -1,7 +1,7 @@
 """The kernel's table follows the objects, one transaction a change, and is mended whatever happens to it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,8 @@ from tricenter.proxy import addresses, conntrack, nft
 from tricenter.proxy.config import Config
 from tricenter.proxy.syncer import Syncer
 from tricenter.runtime.config import ApiConfig
+
+Eventually = Callable[[Callable[[], bool]], Awaitable[None]]
 
 API = ApiConfig(server="", ca=Path("/"), cert=Path("/"), key=Path("/"))
 
@@ -96,7 +98,7 @@ def objects() -> Objects:
 
 
 @pytest.fixture
-async def syncer(kernel: Kernel, objects: Objects) -> AsyncIterator[Syncer]:
+async def syncer(kernel: Kernel, objects: Objects, eventually: Eventually) -> AsyncIterator[Syncer]:
     config = Config(
         api=API,
         node_name="n1",
@@ -108,17 +110,17 @@ async def syncer(kernel: Kernel, objects: Objects) -> AsyncIterator[Syncer]:
     )
     found = Syncer(config, objects, lambda: None)
     task = asyncio.create_task(found.run())
-    await asyncio.sleep(0.02)
+    await eventually(lambda: len(kernel.transactions) == 1)
     yield found
     task.cancel()
     await asyncio.wait({task})
 
 
 async def test_it_starts_with_the_whole_table_and_then_sends_differences(
-    syncer: Syncer, kernel: Kernel, objects: Objects
+    syncer: Syncer, kernel: Kernel, objects: Objects, eventually: Eventually
 ) -> None:
     syncer.service_changed(objects.add("new", "10.96.0.21", "10.101.0.6"))
-    await asyncio.sleep(0.02)
+    await eventually(lambda: len(kernel.transactions) == 2)
     assert kernel.replaced() == [True, False]
     assert "10.96.0.21" in kernel.transactions[1]
     assert "10.96.0.20" not in kernel.transactions[1]
@@ -133,48 +135,47 @@ async def test_an_event_that_changes_nothing_sends_nothing(syncer: Syncer, kerne
 
 
 async def test_a_refused_transaction_is_followed_by_the_whole_table(
-    syncer: Syncer, kernel: Kernel, objects: Objects
+    syncer: Syncer, kernel: Kernel, objects: Objects, eventually: Eventually
 ) -> None:
     kernel.refuse = 1
     syncer.service_changed(objects.add("new", "10.96.0.21", "10.101.0.6"))
-    await asyncio.sleep(0.05)
+    await eventually(lambda: len(kernel.transactions) == 2)
     assert kernel.replaced() == [True, True]
     assert "10.96.0.21" in kernel.transactions[1]
 
 
-async def test_a_flushed_table_comes_back(syncer: Syncer, kernel: Kernel) -> None:
+async def test_a_flushed_table_comes_back(syncer: Syncer, kernel: Kernel, eventually: Eventually) -> None:
     kernel.present = False
-    await asyncio.sleep(0.12)
+    await eventually(lambda: len(kernel.transactions) == 2)
     assert kernel.replaced() == [True, True]
 
 
 async def test_the_range_of_the_nodes_pods_is_taken_up_when_it_is_given(
-    syncer: Syncer, kernel: Kernel, objects: Objects
+    syncer: Syncer, kernel: Kernel, objects: Objects, eventually: Eventually
 ) -> None:
     objects.own_node = {"metadata": {"name": "n1"}, "spec": {"podCIDR": "10.101.0.0/24"}}
     syncer.node_changed()
-    await asyncio.sleep(0.02)
+    await eventually(lambda: len(kernel.transactions) == 2)
     assert kernel.replaced() == [True, True]
     assert "10.101.0.0" in kernel.transactions[1]
 
 
 async def test_a_balanced_address_is_put_on_loopback_and_taken_away(
-    syncer: Syncer, kernel: Kernel, objects: Objects
+    syncer: Syncer, kernel: Kernel, objects: Objects, eventually: Eventually
 ) -> None:
     key = objects.add("lb", "10.96.0.22", "10.101.0.6", vip="203.0.113.7")
     syncer.service_changed(key)
-    await asyncio.sleep(0.02)
-    assert kernel.vips == {"203.0.113.7"}
+    await eventually(lambda: kernel.vips == {"203.0.113.7"})
     del objects.known[key]
     syncer.service_changed(key)
-    await asyncio.sleep(0.02)
-    assert kernel.vips == set()
+    await eventually(lambda: kernel.vips == set())
 
 
 async def test_udp_flows_are_looked_at_only_when_their_endpoints_change(
-    syncer: Syncer, kernel: Kernel, objects: Objects
+    syncer: Syncer, kernel: Kernel, objects: Objects, eventually: Eventually
 ) -> None:
     for pod, expected in (("10.101.0.6", 1), ("10.101.0.6", 1), ("10.101.0.7", 2)):
         syncer.service_changed(objects.add("dns", "10.96.0.10", pod, protocol="UDP"))
         await asyncio.sleep(0.02)
+        await eventually(lambda: kernel.forgotten >= expected)  # noqa: B023
         assert kernel.forgotten == expected

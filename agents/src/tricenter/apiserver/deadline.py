@@ -62,7 +62,8 @@ class Overdue:
         if seconds is None:
             return await work
         if seconds != self._longest:
-            return await asyncio.wait_for(work, seconds)
+            async with asyncio.timeout(seconds):
+                return await work
         task = asyncio.current_task()
         assert task is not None  # noqa: S101  # a coroutine runs in a task
         loop = asyncio.get_running_loop()

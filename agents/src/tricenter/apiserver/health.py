@@ -39,7 +39,8 @@ class Health:
         if time.monotonic() - self._seen < _REMEMBER:
             return ""
         try:
-            await asyncio.wait_for(self._fresh.revision(), _ANSWER_SECONDS)
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                await self._fresh.revision()
         except (errors.StatusError, TimeoutError) as error:
             return f"etcd does not answer: {error or 'timeout'}"
         self._seen = time.monotonic()

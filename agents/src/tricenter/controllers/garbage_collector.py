@@ -56,7 +56,8 @@ class GarbageCollector(Controller):
             except errors.ClientError as error:
                 _log.warning("cannot discover resources: %s", error)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._defined.wait(), _REDISCOVERY_SECONDS)
+                async with asyncio.timeout(_REDISCOVERY_SECONDS):
+                    await self._defined.wait()
 
     async def _follow(self, found: set[Resource]) -> None:
         for res in self._followed.keys() - found:
@@ -76,7 +77,8 @@ class GarbageCollector(Controller):
     async def _sync(self, res: Resource) -> None:
         """Wait for the first list; a resource that has none (its definition has just gone) is not followed."""
         try:
-            await asyncio.wait_for(self._followed[res].wait_synced(), _SYNC_SECONDS)
+            async with asyncio.timeout(_SYNC_SECONDS):
+                await self._followed[res].wait_synced()
         except TimeoutError:
             _log.warning("cannot list %s", res)
             self._followed.pop(res)

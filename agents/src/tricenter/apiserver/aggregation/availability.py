@@ -75,7 +75,8 @@ class Availability:
                 for name in set(known) - {service.name for service in remote}:
                     known.pop(name)
             try:
-                await asyncio.wait_for(self._wake.wait(), _EVERY_SECONDS)
+                async with asyncio.timeout(_EVERY_SECONDS):
+                    await self._wake.wait()
             except TimeoutError:
                 continue
             await asyncio.sleep(_CALM_SECONDS)

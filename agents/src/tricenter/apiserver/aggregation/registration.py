@@ -135,7 +135,8 @@ class Registration:
             while not self._wake.is_set() and generation == self._resources.generation:
                 # What a definition changes is served a moment after its own change was seen.
                 try:
-                    await asyncio.wait_for(self._wake.wait(), _AGAIN_SECONDS)
+                    async with asyncio.timeout(_AGAIN_SECONDS):
+                        await self._wake.wait()
                 except TimeoutError:
                     continue
 

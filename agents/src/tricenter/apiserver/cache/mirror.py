@@ -113,7 +113,8 @@ class Mirror:
         loop = asyncio.get_running_loop()
         while True:
             try:
-                request = await asyncio.wait_for(queue.get(), _TICK)
+                async with asyncio.timeout(_TICK):
+                    request = await queue.get()
             except TimeoutError:
                 request = _PROGRESS
             if self._silence.when() is None:
@@ -286,7 +287,8 @@ class Mirror:
         if self._asking is None:
             self._asking = loop.call_later(_PROGRESS_FIRST, self._ask)
         try:
-            await asyncio.wait_for(future, seconds)
+            async with asyncio.timeout(seconds):
+                await future
         except TimeoutError:
             raise errors.too_large_version(revision, self.revision) from None
 

@@ -72,7 +72,8 @@ class Extensions:
     async def settled(self) -> None:
         """Until all definitions that the cache holds are served. Raises Unavailable."""
         try:
-            await asyncio.wait_for(self._settled.wait(), _PATIENCE)
+            async with asyncio.timeout(_PATIENCE):
+                await self._settled.wait()
         except TimeoutError:
             raise errors.Unavailable("custom resources are being read", retry_after=1) from None
 

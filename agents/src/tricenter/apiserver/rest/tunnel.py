@@ -54,7 +54,8 @@ class Backend:
     async def refusal(self) -> errors.StatusError:
         """What the backend said instead of upgrading, as our error."""
         with contextlib.suppress(TimeoutError):
-            body = await asyncio.wait_for(self.reader.read(upgrades.PIECE), 1.0)
+            async with asyncio.timeout(1.0):
+                body = await self.reader.read(upgrades.PIECE)
             text = body.decode(errors="replace").strip()
             first = self.head.decode(errors="replace").splitlines()[0]
             return errors.BadRequest(text or f"unable to upgrade connection: {first}")
@@ -77,8 +78,10 @@ async def connect(  # the parts of a URL, and how to trust its server
     `name` is that in the backend's certificate, where it is not the host's. Raises OSError, StatusError.
     """
     expected = (name or host) if context is not None else None
-    connecting = asyncio.open_connection(host, port, ssl=context, server_hostname=expected, limit=_HEAD_LIMIT)
-    reader, writer = await asyncio.wait_for(connecting, _CONNECT_SECONDS)
+    async with asyncio.timeout(_CONNECT_SECONDS):
+        reader, writer = await asyncio.open_connection(
+            host, port, ssl=context, server_hostname=expected, limit=_HEAD_LIMIT
+        )
     try:
         writer.write(_request(http, f"{name or host}:{port}", target, replaced or {}, added))
         await writer.drain()
@@ -139,6 +142,7 @@ def _without_token(value: str) -> str:
 
 async def _head(reader: asyncio.StreamReader) -> bytes:
     try:
-        return await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), _CONNECT_SECONDS * 6)
+        async with asyncio.timeout(_CONNECT_SECONDS * 6):
+            return await reader.readuntil(b"\r\n\r\n")
     except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError) as error:
         raise errors.Internal("error dialing backend: the backend closed the connection") from error
