@@ -7,6 +7,7 @@ import os
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.tricenter_ask import ask
 
 PROPERTIES = (
     "LoadState",
@@ -56,9 +57,7 @@ def show(module: AnsibleModule, names: list[str]) -> dict[str, dict[str, str]]:
     """The units' properties by name, with one question for all."""
     if not names:
         return {}
-    _, out, _ = module.run_command(
-        ["systemctl", "show", "--timestamp=us+utc", "--property", ",".join(PROPERTIES), *names]
-    )
+    out = ask(module, ["systemctl", "show", "--timestamp=us+utc", "--property", ",".join(PROPERTIES), *names])
     blocks = [dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in out.split("\n\n")]
     return {name: blocks[index] if index < len(blocks) else {} for index, name in enumerate(names)}
 

@@ -93,6 +93,7 @@ from typing import Any
 
 from ansible.module_utils import tricenter_files, tricenter_units
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.tricenter_ask import ask
 
 
 def missing(module: AnsibleModule, names: list[str]) -> list[str]:
@@ -101,7 +102,7 @@ def missing(module: AnsibleModule, names: list[str]) -> list[str]:
         return []
     query = ["dpkg-query", "--show", "--showformat", "${db:Status-Status} ${Package}\n", *names]
     # dpkg-query exits with 1 where a package is unknown, and still prints the others.
-    _, out, _ = module.run_command(query)
+    out = ask(module, query, accepted=(0, 1))
     installed = {
         name for status, _, name in (line.partition(" ") for line in out.splitlines()) if status == "installed"
     }

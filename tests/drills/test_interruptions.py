@@ -150,7 +150,7 @@ def test_the_site_is_updated_while_a_center_is_down(site: Any, replica: state.St
     finish("up")
     lost = [machine.name for machine in site.group("west1")]
     crash(replica, lost)
-    command = ["ansible-playbook", "-i", "inventories/replica", "playbooks/site.yml"]
+    command = [Path(sys.executable).with_name("ansible-playbook"), "-i", "inventories/replica", "playbooks/site.yml"]
     done = subprocess.run(
         command, cwd=site_inventory.ROOT, capture_output=True, text=True, timeout=UP_WITHIN, check=False
     )

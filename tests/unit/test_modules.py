@@ -22,6 +22,7 @@ from ansible.module_utils.testing import patch_module_args
 from cryptography import x509
 
 plugin_loader.load("module_utils/tricenter_files.py")
+plugin_loader.load("module_utils/tricenter_ask.py")
 units = plugin_loader.load("module_utils/tricenter_units.py")
 converge = plugin_loader.load("modules/converge.py")
 pki = plugin_loader.load("modules/pki.py")
@@ -335,6 +336,15 @@ def test_new_units_are_enabled_and_started_without_a_reload(
     assert not (tmp_path / "asked").exists()
     assert call(converge, units=wanted)["actions"] == actions
     assert (tmp_path / "asked").read_text().splitlines() == ["--root=/ enable a.service", *actions[1:]]
+
+
+def test_a_question_that_fails_is_no_answer(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "dpkg-query").write_text("#!/bin/sh\necho no database >&2; exit 2\n")
+    (tmp_path / "dpkg-query").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    done = call(converge, packages=["dpkg"])
+    assert done["failed"]
+    assert "no database" in done["msg"]
 
 
 def test_nothing_is_touched_before_its_packages_are_there(call: Call, tmp_path: Path) -> None:
