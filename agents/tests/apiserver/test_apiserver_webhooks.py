@@ -118,6 +118,61 @@ async def test_a_mutating_webhook_changes_objects(server: Running, hooks: Webhoo
     assert hooks.asked[1][1]["oldObject"]["data"]["added"] == "CREATE"
 
 
+async def test_webhooks_see_new_objects_as_upstreams_do(server: Running, hooks: WebhookServer) -> None:
+    """Mutating ones before the server has set anything, validating ones as they will be stored."""
+    label = {"op": "add", "path": "/metadata/labels", "value": {"by": "hook"}}
+    phase = {"op": "add", "path": "/status", "value": {"phase": "Succeeded"}}
+    hooks.decisions |= {"/mutate": lambda _: patch(label, phase), "/validate": lambda _: {}}
+    rules = [{"operations": ["*"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"]}]
+    await configure(server, "mutating", hooks.hook("/mutate", rules=rules))
+    await configure(server, "validating", hooks.hook("/validate", rules=rules))
+    accounts = "/api/v1/namespaces/default/serviceaccounts"
+    assert (await server.call("POST", accounts, {"metadata": {"name": "default"}}))[0] == 201
+    spec = {"containers": [{"name": "c", "image": "busybox"}], "automountServiceAccountToken": False}
+    metadata = {"generateName": "web-", "uid": "mine", "generation": 7, "creationTimestamp": "2001-01-01T00:00:00Z"}
+    code, stored = await server.call("POST", "/api/v1/namespaces/default/pods", {"metadata": metadata, "spec": spec})
+    assert code == 201, stored
+    before, after = hooks.asked[0][1], hooks.asked[1][1]
+    assert "name" not in before
+    assert before["object"]["metadata"].keys() == {"generateName", "namespace", "managedFields"}
+    assert before["object"]["spec"]["dnsPolicy"] == "ClusterFirst"
+    assert before["object"]["spec"]["serviceAccountName"] == "default"
+    stored["metadata"].pop("resourceVersion")
+    assert after["object"] == stored
+    assert after["name"] == stored["metadata"]["name"]
+    assert stored["metadata"]["name"].startswith("web-")
+    assert stored["metadata"]["uid"] not in ("", "mine")
+    assert (stored["metadata"]["labels"], stored["metadata"]["generation"]) == ({"by": "hook"}, 1)
+    assert stored["status"] == {"phase": "Pending", "qosClass": "BestEffort"}
+    owned = stored["metadata"]["managedFields"][0]["fieldsV1"]
+    assert "f:labels" not in owned["f:metadata"], "what webhooks add is nobody's"
+    assert {"f:dnsPolicy", "f:containers"} <= owned["f:spec"].keys()
+    assert owned["f:spec"].keys().isdisjoint({"f:serviceAccountName", "f:tolerations", "f:priority"})
+
+
+async def test_what_a_webhook_changes_counts_for_the_generation(server: Running, hooks: WebhookServer) -> None:
+    hooks.decisions["/mutate"] = lambda request: (
+        patch(
+            {"op": "replace", "path": "/spec/replicas", "value": 3},
+            {"op": "add", "path": "/status", "value": {"replicas": 5}},
+        )
+        if request["operation"] == "UPDATE"
+        else {}
+    )
+    rules = [{"operations": ["*"], "apiGroups": ["apps"], "apiVersions": ["v1"], "resources": ["replicasets"]}]
+    await configure(server, "mutating", hooks.hook("/mutate", rules=rules))
+    template = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "busybox"}]}}
+    path = "/apis/apps/v1/namespaces/default/replicasets"
+    spec = {"selector": {"matchLabels": {"a": "b"}}, "template": template}
+    code, obj = await server.call("POST", path, {"metadata": {"name": "set"}, "spec": spec})
+    assert (code, obj["metadata"]["generation"]) == (201, 1)
+    patched = {"metadata": {"labels": {"x": "y"}}}
+    code, obj = await server.call("PATCH", f"{path}/set", patched, Content_Type="application/merge-patch+json")
+    assert (code, obj["spec"]["replicas"], obj["metadata"]["generation"], obj["status"]) == (200, 3, 2, {"replicas": 0})
+    code, obj = await server.call("PATCH", f"{path}/set", patched, Content_Type="application/merge-patch+json")
+    assert (code, obj["metadata"]["generation"]) == (200, 2)
+
+
 async def test_a_validating_webhook_refuses(server: Running, hooks: WebhookServer) -> None:
     def decide(request: Object) -> Object:
         if request["operation"] == "DELETE":

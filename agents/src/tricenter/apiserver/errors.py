@@ -182,6 +182,12 @@ def already_exists(target: Target) -> AlreadyExists:
     return AlreadyExists(f'{target.qualified} "{target.name}" already exists', target)
 
 
+def no_free_name(target: Target) -> AlreadyExists:
+    """What is told when every name that was generated is taken (NewGenerateNameConflict)."""
+    text = f'{target.qualified} "{target.name}" already exists, the server was not able to generate a unique name'
+    return AlreadyExists(f"{text} for the object", target, retry_after=1)
+
+
 def conflict(target: Target, why: str) -> Conflict:
     """`Operation cannot be fulfilled on pods "web": ...`."""
     return Conflict(f'Operation cannot be fulfilled on {target.qualified} "{target.name}": {why}', target)

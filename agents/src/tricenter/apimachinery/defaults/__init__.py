@@ -11,7 +11,7 @@ from tricenter.apimachinery.defaults.workloads import job_selector
 from tricenter.apimachinery.records import Kind
 from tricenter.apimachinery.structural import defaulting
 
-__all__ = ["apply", "job_selector"]
+__all__ = ["apply", "fill_status", "job_selector"]
 
 
 def _pod_template(obj: dict[str, Any]) -> None:
@@ -66,3 +66,9 @@ def apply(kind: Kind, obj: dict[str, Any]) -> None:
     if rule := _BY_KIND.get((kind.api_version, kind.kind)):
         rule(obj)
     statuses.fill(kind, obj)
+
+
+def fill_status(kind: Kind, obj: dict[str, Any]) -> None:
+    """Fill in what every status shows, in place."""
+    if kind.structural is None:
+        statuses.fill(kind, obj)

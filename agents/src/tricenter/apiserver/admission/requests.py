@@ -62,6 +62,9 @@ def take(seen: View, changed: Object) -> bool:
     if seen.resource.kind is not own.kind:
         changed = conversion.to_served(own, copies.deep(conversion.to_stored(seen.resource, changed)))
     kept = {key: value for key, value in changed.get("metadata", {}).items() if key not in _SYSTEM_FIELDS}
+    if not obj["metadata"].get("name") and changed["metadata"].get("name"):
+        # A name that the server would generate is anybody's to give before.
+        kept["name"] = changed["metadata"]["name"]
     fixed = {key: obj["metadata"][key] for key in _SYSTEM_FIELDS if key in obj["metadata"]}
     changed = {**changed, "metadata": {**kept, **fixed}}
     if changed == obj:

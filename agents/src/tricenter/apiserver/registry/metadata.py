@@ -10,7 +10,10 @@ from tricenter.apiserver import errors
 
 Object = dict[str, Any]
 
-_SERVER_ONLY = ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "resourceVersion", "generation")
+_SERVER_ONLY = (
+    "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "resourceVersion", "generation", "uid",
+    "creationTimestamp",
+)  # fmt: skip
 _FIXED = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "selfLink")
 
 
@@ -28,14 +31,19 @@ def set_namespace(obj: Object, namespace: str, *, namespaced: bool) -> None:
         metadata["namespace"] = namespace
 
 
-def fill(obj: Object) -> None:
-    """What a new object gets from the server. Raises Internal for an object that says which version it is."""
+def wipe(obj: Object) -> None:
+    """Drop what only the server sets on a new object. Raises Internal for one that says which version it is."""
     metadata = obj["metadata"]
     if metadata.get("resourceVersion") not in (None, "", "0"):
         # storage.ErrResourceVersionSetOnCreate: upstream answers with 500, too.
         raise errors.Internal("resourceVersion should not be set on objects to be created")
     for key in _SERVER_ONLY:
         metadata.pop(key, None)
+
+
+def fill(obj: Object) -> None:
+    """What a new object gets from the server."""
+    metadata = obj["metadata"]
     metadata["uid"] = str(uuid.uuid4())
     metadata["creationTimestamp"] = times.now_rfc3339()
 

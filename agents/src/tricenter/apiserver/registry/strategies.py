@@ -11,6 +11,7 @@ from tricenter.apiserver.registry.pods import PodStrategy
 from tricenter.apiserver.registry.services import ServiceStrategy
 from tricenter.apiserver.registry.strategy import Strategy
 from tricenter.apiserver.registry.workloads import (
+    BeginsPending,
     CertificateRequestStrategy,
     JobStrategy,
     KeepsStatus,
@@ -22,8 +23,8 @@ _OWN: dict[tuple[str, str], type[Strategy]] = {
     ("", "pods"): PodStrategy,
     ("", "namespaces"): NamespaceStrategy,
     ("", "nodes"): KeepsStatus,
-    ("", "persistentvolumes"): ReturnsDeleted,
-    ("", "persistentvolumeclaims"): ReturnsDeleted,
+    ("", "persistentvolumes"): BeginsPending,
+    ("", "persistentvolumeclaims"): BeginsPending,
     ("", "podtemplates"): ReturnsDeleted,
     ("", "resourcequotas"): ReturnsDeleted,
     ("", "serviceaccounts"): ReturnsDeleted,

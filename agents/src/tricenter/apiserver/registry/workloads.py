@@ -12,6 +12,14 @@ class ReturnsDeleted(Strategy):
     returns_deleted = True
 
 
+class BeginsPending(ReturnsDeleted):
+    """Volumes and claims, which nobody has bound yet (pkg/registry/core/persistentvolume{,claim}/strategy.go)."""
+
+    def prepare_create(self, obj: Object) -> None:
+        super().prepare_create(obj)
+        obj["status"] = {"phase": "Pending"}
+
+
 class KeepsStatus(Strategy):
     """Nodes and ServiceCIDRs: who creates one may say what state it is in (pkg/registry/core/node/strategy.go)."""
 

@@ -1,7 +1,8 @@
 """From what a client sends to what is stored: the steps that create, update, patch and subresources share.
 
-The order is upstream's (registry/rest/create.go, update.go): metadata, strategy, defaults, mutating admission,
-validation, validating admission, ownership of fields.
+The order is upstream's (endpoints/handlers/create.go, registry/rest/create.go, update.go): defaults, ownership of
+fields, mutating admission, what the server sets, validation, validating admission. So nobody owns what admission adds,
+and a mutating webhook sees a new object without uid, creation time and generated name.
 """
 
 from __future__ import annotations
@@ -33,33 +34,46 @@ class Changes:
         await self._admission.mutate(attributes)
         await self._admission.validate(attributes)
 
-    async def created(self, call: Call, obj: Object, *, managed: bool = True) -> Object:
-        """A new object, ready to be stored; `managed`: note who owns its fields. Raises StatusError."""
+    async def proposed(self, call: Call, obj: Object, *, managed: bool = True) -> Object:
+        """A new object as admission leaves it; `managed`: note who owns its fields. Raises StatusError."""
         try:
-            return await self._created(call, obj, managed=managed)
+            return await self._proposed(call, obj, managed=managed)
         except _MISTYPED:
             _check_types(call, obj)
             raise
 
-    async def _created(self, call: Call, obj: Object, *, managed: bool) -> Object:
+    async def _proposed(self, call: Call, obj: Object, *, managed: bool) -> Object:
         kind = call.resource.kind
         fieldcheck.check(call, obj)
         metadata.set_namespace(obj, call.info.namespace, namespaced=kind.namespaced)
-        metadata.fill(obj)
-        if not obj["metadata"].get("name") and not obj["metadata"].get("generateName"):
-            raise _nameless(call)
-        strategy = strategies.of(kind)
-        strategy.prepare_create(obj)
+        metadata.wipe(obj)
         defaults.apply(kind, obj)
-        attributes = Attributes(call, CREATE, obj, None)
-        await self._admission.mutate(attributes)
+        if managed:
+            obj = _owned(call, None, obj)
+        await self._admission.mutate(Attributes(call, CREATE, obj, None))
+        return obj
+
+    async def completed(self, call: Call, obj: Object) -> Object:
+        """What was proposed, ready to be stored. Raises StatusError."""
+        try:
+            return await self._completed(call, obj)
+        except _MISTYPED:
+            _check_types(call, obj)
+            raise
+
+    async def _completed(self, call: Call, obj: Object) -> Object:
+        kind = call.resource.kind
+        strategy = strategies.of(kind)
+        metadata.fill(obj)
         metadata.generate_name(obj)
+        if not obj["metadata"].get("name"):
+            raise _nameless(call)
+        strategy.prepare_create(obj)
+        defaults.fill_status(kind, obj)
         strategy.complete_create(obj)
         _refuse(call, obj, validation.validate_create(kind, obj))
-        await self._admission.validate(attributes)
+        await self._admission.validate(Attributes(call, CREATE, obj, None))
         _warn(call, None, obj)
-        if managed:
-            return _owned(call, {}, obj)
         return obj
 
     async def updated(self, call: Call, old: Object, new: Object, *, managed: bool = True) -> Object:
@@ -80,16 +94,22 @@ class Changes:
         strategy.prepare_change(subresource, old, new)
         if kind.structural is not None or touched - {"metadata"}:
             defaults.apply(kind, new)
+        same = managed and _equal(old, new) and not _redistributed(call, old, new)
+        if same:
+            new["metadata"] = {**bare(new)["metadata"], **_record(old)}
+        elif managed:
+            new = _owned(call, old, new)
         attributes = Attributes(call, UPDATE, new, old)
         await self._admission.mutate(attributes)
+        if attributes.round.wanted:
+            # What a webhook has changed counts for the generation, and is none of its business in the status.
+            strategy.prepare_change(subresource, old, new)
         # A Scale is a short way to write the object itself, so the object's own rules hold.
         rules = "" if subresource == "scale" else subresource
         _refuse(call, new, validation.validate_update(kind, old, new, subresource=rules))
         await self._admission.validate(attributes)
         _warn(call, old, new)
-        if managed:
-            return _owned(call, old, new)
-        return new
+        return old if same and _equal(old, new) else new
 
 
 def _check_types(call: Call, obj: Object) -> None:
@@ -107,18 +127,21 @@ def _touched(old: Object, new: Object) -> set[str]:
     return changed | (old.keys() - new.keys())
 
 
-def _owned(call: Call, old: Object, new: Object) -> Object:
-    """Note who changed which fields; an update that changes nothing leaves everything as it is."""
-    if old and _equal(old, new) and not _redistributed(call, old, new):
-        return old
+def _owned(call: Call, old: Object | None, new: Object) -> Object:
+    """Note who changed which fields."""
     return managedfields.update(
-        old or None,
+        old,
         new,
         kind=call.resource.kind,
         manager=call.manager,
         now=times.now(),
         subresource=call.info.subresource,
     )
+
+
+def _record(obj: Object) -> Object:
+    """The record of who owns the fields of an object, as a part of its metadata."""
+    return {key: value for key, value in obj["metadata"].items() if key == "managedFields"}
 
 
 def _redistributed(call: Call, old: Object, new: Object) -> bool:

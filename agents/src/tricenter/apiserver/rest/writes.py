@@ -47,14 +47,17 @@ class Writes:
 
     async def insert(self, call: Call, obj: Object, *, managed: bool = True) -> Written:
         """Store a new object. A generated name that is taken is generated again."""
-        generated = obj["metadata"].get("generateName") and not obj["metadata"].get("name")
+        obj = await self.changes.proposed(call, obj, managed=managed)
+        generated = not obj["metadata"].get("name")
         for attempt in range(_GENERATED_ATTEMPTS):
-            new = await self.changes.created(call, copies.deep(obj) if generated else obj, managed=managed)
+            new = await self.changes.completed(call, copies.deep(obj) if generated else obj)
             try:
                 return await self._insert(call, new)
-            except errors.AlreadyExists:
-                if not generated or attempt == _GENERATED_ATTEMPTS - 1:
+            except errors.AlreadyExists as error:
+                if not generated:
                     raise
+                if attempt == _GENERATED_ATTEMPTS - 1:
+                    raise errors.no_free_name(call.resource.target(new["metadata"]["name"])) from error
         raise AssertionError("unreachable")
 
     async def _insert(self, call: Call, obj: Object) -> Written:
