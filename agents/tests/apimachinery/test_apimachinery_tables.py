@@ -172,3 +172,32 @@ def test_custom_columns() -> None:
 def test_a_column_whose_path_nobody_can_follow_is_empty() -> None:
     shown = [{"name": "A", "type": "string", "jsonPath": ".spec[?(@.a>1)].b"}, {"name": "B", "jsonPath": ".spec.b"}]
     assert custom.cells(shown, {"metadata": {"name": "x"}, "spec": {"b": "c"}}, NOW) == ["x", None, "c"]
+
+
+def described(group: str, version: str, name: str) -> dict[str, str]:
+    kind = kinds.by_kind(group, version, name)
+    assert kind is not None
+    return {column["name"]: column["description"] for column in tables.columns(kind)}
+
+
+@pytest.mark.parametrize("kind", kinds.BUILTIN, ids=lambda kind: f"{kind.api_version}.{kind.kind}")
+def test_every_column_says_what_it_is(kind: Kind) -> None:
+    unsaid = {"metrics.k8s.io": {"cpu", "memory", "Window"}, "node.k8s.io": {"Handler"}}
+    missing = {column["name"] for column in tables.columns(kind) if not column["description"]}
+    assert missing <= unsaid.get(kind.group, set())
+
+
+def test_columns_are_described_as_the_fields_they_show() -> None:
+    pod = described("", "v1", "Pod")
+    assert pod["Name"].startswith("Name must be unique within a namespace.")
+    assert pod["Age"].startswith("CreationTimestamp is a timestamp representing the server time")
+    assert pod["Ready"] == "The aggregate readiness state of this pod for accepting traffic."
+    assert pod["IP"].startswith("podIP address allocated to the pod.")
+    assert described("apps", "v1", "DaemonSet")["Node Selector"].startswith("NodeSelector is a selector which must be")
+    assert described("", "v1", "Node")["Version"].startswith("Kubelet Version reported by the node")
+    assert described("coordination.k8s.io", "v1", "Lease")["Holder"].startswith("holderIdentity contains the identity")
+    path = {"name": "Spec", "type": "string", "jsonPath": ".spec.x"}
+    name, column = custom.columns([path])
+    assert name["description"] == pod["Name"]
+    assert column["description"] == "Custom resource definition column (in JSONPath format): .spec.x"
+    assert custom.columns([{**path, "description": "X."}])[1]["description"] == "X."

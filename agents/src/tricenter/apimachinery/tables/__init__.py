@@ -4,11 +4,23 @@ Cells are always those of wide output; the client hides columns whose priority i
 """
 
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from tricenter.apimachinery import conversion
 from tricenter.apimachinery.records import Kind
-from tricenter.apimachinery.tables import access, cluster, custom, network, pods, storage, text, usage, workloads
+from tricenter.apimachinery.tables import (
+    access,
+    cluster,
+    custom,
+    descriptions,
+    network,
+    pods,
+    storage,
+    text,
+    usage,
+    workloads,
+)
 
 __all__ = ["cells", "columns", "conditions", "custom"]
 
@@ -25,10 +37,17 @@ def _is_event(kind: Kind) -> bool:
 
 def columns(kind: Kind) -> list[dict[str, Any]]:
     """`columnDefinitions`. Kinds without a printer show their name and when they were made."""
+    return _builtin(kind) if kind.structural is None else custom.columns(kind.columns)
+
+
+@lru_cache(maxsize=256)
+def _builtin(kind: Kind) -> list[dict[str, Any]]:
+    return [{**column, "description": descriptions.of(kind, column["name"])} for column in _columns(kind)]
+
+
+def _columns(kind: Kind) -> list[dict[str, Any]]:
     if _is_event(kind):
         return [text.column(word) for word in cluster.EVENT_COLUMNS.split()]
-    if kind.structural is not None:
-        return custom.columns(kind.columns)
     printer = _PRINTERS.get((kind.group, kind.kind))
     if printer is None:
         return [text.column("Name"), {**text.column("Created_At"), "type": "date"}]

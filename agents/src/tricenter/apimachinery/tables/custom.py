@@ -7,8 +7,9 @@ from functools import lru_cache
 from typing import Any
 
 from tricenter.apimachinery import fielderrors
-from tricenter.apimachinery.tables import text
+from tricenter.apimachinery.tables import descriptions, text
 
+_DESCRIBED = "Custom resource definition column (in JSONPath format): "
 _DEFAULT = ({"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"},)
 _STEP = re.compile(
     r"""\.?(?P<name>[A-Za-z0-9_\-$/]+(?:\\.[A-Za-z0-9_\-$/]+)*)
@@ -73,7 +74,8 @@ def _step(value: Any, kind: str, argument: str) -> list[Any]:
 
 def columns(printer_columns: Sequence[Mapping[str, Any]] | None) -> list[dict[str, Any]]:
     """`columnDefinitions`: the name, then the given columns, or the age where none are given."""
-    return [text.column("Name"), *map(_definition, printer_columns or _DEFAULT)]
+    name = {**text.column("Name"), "description": descriptions.metadata("name")}
+    return [name, *map(_definition, printer_columns or _DEFAULT)]
 
 
 def _definition(column: Mapping[str, Any]) -> dict[str, Any]:
@@ -81,7 +83,7 @@ def _definition(column: Mapping[str, Any]) -> dict[str, Any]:
         "name": column["name"],
         "type": column.get("type", "string"),
         "format": column.get("format", ""),
-        "description": column.get("description", ""),
+        "description": column.get("description") or f"{_DESCRIBED}{column['jsonPath']}",
         "priority": column.get("priority", 0),
     }
 

@@ -119,14 +119,14 @@ def _service_cidr(obj: Object, now: datetime) -> list[Any]:
     return [",".join(text.spec(obj).get("cidrs") or ()), text.age(obj, now)]
 
 
-def _ip_address(obj: Object, now: datetime) -> list[Any]:
+def _ip_address(obj: Object, now: datetime) -> list[Any]:  # noqa: ARG001 - a printer's signature
     parent = text.spec(obj).get("parentRef")
     shown = NONE
     if parent:
         group = f".{parent['group']}" if parent.get("group") else ""
         parts = [f"{parent.get('resource', '')}{group}".lower(), parent.get("namespace"), parent.get("name", "")]
         shown = "/".join(part for part in parts if part)
-    return [shown, text.age(obj, now)]
+    return [shown]
 
 
 PRINTERS = {
@@ -137,5 +137,5 @@ PRINTERS = {
     ("networking.k8s.io", "IngressClass"): Printer("Controller Parameters Age", _ingress_class),
     ("networking.k8s.io", "NetworkPolicy"): Printer("Pod-Selector Age", _network_policy),
     ("networking.k8s.io", "ServiceCIDR"): Printer("CIDRs Age", _service_cidr),
-    ("networking.k8s.io", "IPAddress"): Printer("ParentRef Age", _ip_address),
+    ("networking.k8s.io", "IPAddress"): Printer("ParentRef", _ip_address),
 }
