@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from aetcd import rpc
-from apiserver_harness import EtcdProcess, free_port
+from apiserver_harness import Authority, EtcdProcess, free_port
 from grpc import StatusCode
 
 from tricenter.apiserver import errors
@@ -93,4 +93,29 @@ async def test_a_secured_member_knows_us_by_our_certificate(tmp_path: Path, pki:
     finally:
         await known.close()
         await stranger.close()
+        secured.stop()
+
+
+async def test_a_renewed_certificate_is_presented(tmp_path: Path, pki: Path, etcd: EtcdProcess) -> None:
+    """Calls and watches of a server that runs on go over connections with the files as they are then."""
+    secured = EtcdProcess(etcd.binary, tmp_path / "secured", free_port(), free_port(), pki=pki)
+    secured.start()
+    other = tmp_path / "other"
+    other.mkdir()
+    Authority(other).issue("own", "admin")
+    config = EtcdConfig(
+        endpoints=(f"127.0.0.1:{secured.port}",), ca=pki / "ca.crt", cert=other / "own.crt", key=other / "own.key"
+    )
+    store = Etcd(config)
+    try:
+        with pytest.raises(errors.Unavailable):
+            await store.revision()
+        for kind in ("crt", "key"):
+            (other / f"own.{kind}").write_bytes((pki / f"admin.{kind}").read_bytes())
+        async with asyncio.timeout(20):
+            while not await store.member.ready(1.0):
+                await asyncio.sleep(0.1)
+        assert await store.revision() >= 1
+    finally:
+        await store.close()
         secured.stop()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ssl
 import threading
 from collections.abc import AsyncGenerator
 from dataclasses import replace
@@ -19,6 +18,8 @@ from grpc import StatusCode
 from tricenter.apiserver.config import EtcdConfig
 from tricenter.apiserver.storage import stream
 from tricenter.apiserver.storage.channel import RpcError
+from tricenter.apiserver.storage.etcd import context
+from tricenter.runtime import tls
 
 _WATCH = "/etcdserverpb.Watch/Watch"
 
@@ -30,7 +31,7 @@ async def _requests() -> AsyncGenerator[bytes, None]:
 
 
 def _opened(
-    port: int, secured: ssl.SSLContext | None = None, path: str = _WATCH
+    port: int, secured: tls.Context | None = None, path: str = _WATCH
 ) -> contextlib.aclosing[AsyncGenerator[bytes, None]]:
     return contextlib.aclosing(stream.messages(f"127.0.0.1:{port}", secured, path, _requests()))
 
@@ -141,11 +142,11 @@ async def test_a_secured_member_knows_us_by_our_certificate(tmp_path: Path, pki:
     )
     secured.start()
     try:
-        async with _opened(secured.port, stream.context(config)) as arriving:
+        async with _opened(secured.port, context(config)) as arriving:
             await _created(arriving)
         for wrong in (replace(config, cert=None, key=None), replace(config, ca=pki / "admin.crt")):
             with pytest.raises(RpcError):
-                async with _opened(secured.port, stream.context(wrong)) as arriving:
+                async with _opened(secured.port, context(wrong)) as arriving:
                     await asyncio.wait_for(anext(arriving), 10)
     finally:
         secured.stop()

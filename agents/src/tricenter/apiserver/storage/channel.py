@@ -1,95 +1,62 @@
-"""The connection to one etcd member: made when it is asked for, made again when it was lost."""
+"""Calls to one etcd member: its connection is made when it is asked for, and made again when it was lost."""
 
 from __future__ import annotations
 
 import asyncio
 
-import grpc
-import grpc.aio
 from grpc import StatusCode
 
-from tricenter.apiserver.config import EtcdConfig
+from tricenter.apiserver.storage import http2
+from tricenter.apiserver.storage.http2 import RpcError
+from tricenter.runtime import tls
 
-_OPTIONS = (
-    ("grpc.max_receive_message_length", -1),
-    ("grpc.max_send_message_length", -1),
-    ("grpc.keepalive_time_ms", 5000),
-    ("grpc.keepalive_timeout_ms", 2500),
-    ("grpc.keepalive_permit_without_calls", 1),
-    ("grpc.http2.max_pings_without_data", 0),
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    # Also how long one attempt to connect may take: a handshake on a busy machine needs its time.
-    ("grpc.min_reconnect_backoff_ms", 3000),
-    ("grpc.max_reconnect_backoff_ms", 2000),
-    ("grpc.use_local_subchannel_pool", 1),
-)
-_NOT_SENT = ("failed to connect", "connection refused", "connections to all backends failing", "name resolution")
-"""What the library says of a call that never left this machine."""
+__all__ = ["Channel", "RpcError"]
 
-_READY, _FAILED = grpc.ChannelConnectivity.READY, grpc.ChannelConnectivity.TRANSIENT_FAILURE
-
-
-def _bytes(message: bytes) -> bytes:
-    """Messages are encoded and decoded by the caller."""
-    return message
-
-
-class RpcError(Exception):
-    """A call that failed; `sent` is unset when the server cannot have begun it."""
-
-    def __init__(self, code: StatusCode, details: str) -> None:
-        super().__init__(f"{code.name}: {details}")
-        self.code = code
-        self.details = details
-        self.sent = not any(text in details.lower() for text in _NOT_SENT)
-
-
-def credentials(config: EtcdConfig) -> grpc.ChannelCredentials | None:
-    """How connections are secured; None for plain ones."""
-    if config.ca is None:
-        return None
-    key = config.key.read_bytes() if config.key else None
-    cert = config.cert.read_bytes() if config.cert else None
-    return grpc.ssl_channel_credentials(config.ca.read_bytes(), key, cert)
+_PAUSE_FIRST, _PAUSE_LONGEST = 0.1, 2.0
+"""Seconds after a failure in which no connection is tried, doubled by each further one."""
 
 
 class Channel:
     """Calls to one endpoint, all on one connection."""
 
-    def __init__(self, endpoint: str, secured: grpc.ChannelCredentials | None) -> None:
+    def __init__(self, endpoint: str, secured: tls.Context | None) -> None:
         self.endpoint = endpoint
-        if secured is None:
-            self._channel = grpc.aio.insecure_channel(endpoint, options=_OPTIONS)
-        else:
-            self._channel = grpc.aio.secure_channel(endpoint, secured, options=_OPTIONS)
-        self._unary: dict[str, grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]] = {}
+        self._secured = secured
+        self._connection: http2.Connection | None = None
+        self._attempt: asyncio.Task[None] | None = None
+        self._pause = self._not_before = 0.0
 
     async def ready(self, seconds: float) -> bool:
         """Whether calls can be made; a connection that is being made is waited for, a refused one is not."""
-        if self._channel.get_state() is _READY:  # nearly always, and a bound on the time would cost as much as a call
+        if self._connection is not None and self._connection.usable:
             return True
+        if self._attempt is None:
+            if asyncio.get_running_loop().time() < self._not_before:
+                return False
+            self._attempt = asyncio.create_task(self._connect())
+        await asyncio.wait({self._attempt}, timeout=seconds)
+        return self._connection is not None and self._connection.usable
+
+    async def _connect(self) -> None:
         try:
-            async with asyncio.timeout(seconds):
-                while (state := self._channel.get_state(try_to_connect=True)) not in (_READY, _FAILED):
-                    await self._channel.wait_for_state_change(state)
-        except TimeoutError:
-            return False
-        return state is _READY
+            self._connection = await http2.connect(self.endpoint, self._secured)
+            self._pause = 0.0
+        except RpcError:
+            self._pause = min(_PAUSE_LONGEST, 2 * self._pause or _PAUSE_FIRST)
+            self._not_before = asyncio.get_running_loop().time() + self._pause
+        finally:
+            self._attempt = None
 
     async def unary(self, path: str, request: bytes, seconds: float) -> bytes:
         """One message there and one back. Raises RpcError."""
-        call = self._unary.get(path)
-        if call is None:
-            call = self._unary[path] = self._channel.unary_unary(path, _bytes, _bytes)
-        try:
-            return await call(request, timeout=seconds)
-        except grpc.aio.AioRpcError as error:
-            raise _translated(error) from error
+        if self._connection is None:
+            raise RpcError(StatusCode.UNAVAILABLE, f"there is no connection to {self.endpoint}", sent=False)
+        return await self._connection.unary(path, request, seconds)
 
     async def close(self) -> None:
         """End the connection."""
-        await self._channel.close(None)
-
-
-def _translated(error: grpc.aio.AioRpcError) -> RpcError:
-    return RpcError(error.code(), error.details() or "no reason given")
+        if self._attempt is not None:
+            self._attempt.cancel()
+            await asyncio.wait({self._attempt})
+        if self._connection is not None:
+            self._connection.abort()

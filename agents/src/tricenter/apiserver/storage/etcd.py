@@ -18,7 +18,8 @@ from grpc import StatusCode
 from tricenter.apiserver import errors
 from tricenter.apiserver.config import EtcdConfig
 from tricenter.apiserver.storage import stream
-from tricenter.apiserver.storage.channel import Channel, RpcError, credentials
+from tricenter.apiserver.storage.channel import Channel, RpcError
+from tricenter.runtime import tls
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +53,11 @@ _NOW = rpc.RangeRequest(key=b"\0", limit=1, count_only=True)
 """Reads nothing but the revision."""
 
 
+def context(config: EtcdConfig) -> tls.Context | None:
+    """How connections are secured; None for plain ones."""
+    return None if config.ca is None else tls.client_context(config.ca, config.cert, config.key, protocol="h2")
+
+
 def _endpoint(text: str) -> str:
     return text.removeprefix("https://").removeprefix("http://").rstrip("/")
 
@@ -66,10 +72,9 @@ class Etcd:
     """Requests to whichever member answers, and the watch stream."""
 
     def __init__(self, config: EtcdConfig) -> None:
-        secured = credentials(config)
-        self._secured = stream.context(config)
+        self._secured = context(config)
         self.timeout = config.timeout
-        self._members = [Channel(_endpoint(text), secured) for text in config.endpoints]
+        self._members = [Channel(_endpoint(text), self._secured) for text in config.endpoints]
         self._current = 0
         self.seen = 0
         """The newest revision that an answer has told of."""
