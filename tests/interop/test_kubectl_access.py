@@ -23,6 +23,13 @@ def test_who_am_i(k: Any) -> None:
     assert lines[1].split() == ["Username", "jane"]
 
 
+def test_whom_i_act_as(k: Any) -> None:
+    whole = ("--as=jane", "--as-uid=u1", "--as-group=dev", "--as-group=ops")
+    found = json.loads(k("auth", "whoami", *whole, "-o", "json"))["status"]["userInfo"]
+    assert found == {"username": "jane", "uid": "u1", "groups": ["dev", "ops", "system:authenticated"]}
+    assert k("auth", "can-i", "get", "nodes", *whole, "--as-group=system:masters").strip() == "yes"
+
+
 def test_what_may_i(k: Any) -> None:
     assert k("auth", "can-i", "delete", "nodes").strip() == "yes"
     assert k("auth", "can-i", "get", "/metrics") == "yes\n"
@@ -87,6 +94,20 @@ def test_a_role_gives_a_service_account_what_it_says(k: Any, without_certificate
     assert f"system:serviceaccounts:{namespace}" in who["groups"]
     k("delete", "serviceaccount", "reader")
     assert "must be logged in" in bearer.refused("get", "configmaps", f"--token={token}")
+
+
+def test_each_part_of_an_identity_needs_leave(k: Any, without_certificate: Any) -> None:
+    """A service account may act as itself, and as nothing more than that."""
+    k("create", "serviceaccount", "actor")
+    namespace = k.json("get", "serviceaccount", "actor")["metadata"]["namespace"]
+    k("create", "role", "acts", "--verb=impersonate", "--resource=serviceaccounts", "--resource-name=actor")
+    k("create", "rolebinding", "acts", "--role=acts", f"--serviceaccount={namespace}:actor")
+    token = f"--token={k('create', 'token', 'actor', '--duration=10m').strip()}"
+    bearer, own = without_certificate.within(namespace), f"--as=system:serviceaccount:{namespace}:actor"
+    assert f"system:serviceaccounts:{namespace}" in bearer("auth", "whoami", token, own)
+    for resource, more in (("groups", "--as-group=system:masters"), ("uids", "--as-uid=u1"), ("users", "--as=admin")):
+        said = bearer.refused("get", "configmaps", token, own, more)
+        assert f'cannot impersonate resource "{resource}"' in said
 
 
 def test_a_token_for_an_audience_and_an_object(k: Any) -> None:

@@ -274,6 +274,31 @@ async def test_impersonation_needs_leave_for_each_part(server: Running, pki: Pat
         assert (await ask(Impersonate_Group="devs"))[0] == 400
 
 
+async def test_a_service_account_brings_its_own_groups_and_no_others(server: Running, pki: Path) -> None:
+    """Else leave to act as one's own account would be leave to act as anybody."""
+    own = {"verbs": ["impersonate"], "apiGroups": [""], "resources": ["serviceaccounts"], "resourceNames": ["robot"]}
+    await bind(server, "impersonator", [own])
+    name = "system:serviceaccount:default:robot"
+    async with client_session(pki, "alice") as session:
+        alice = Running(server.parts, session)
+        code, body = await alice.call("POST", _REVIEWS, {}, Impersonate_User=name)
+        assert code == 201, body
+        accounts = ["system:serviceaccounts", "system:serviceaccounts:default", "system:authenticated"]
+        assert body["status"]["userInfo"] == {"username": name, "groups": accounts}
+        for group in ("system:masters", "system:authenticated"):
+            code, body = await alice.call("POST", _REVIEWS, {}, Impersonate_User=name, Impersonate_Group=group)
+            assert (code, body["details"]["name"]) == (403, group)
+        # What is no name of an account is that of a user.
+        code, body = await alice.call("POST", _REVIEWS, {}, Impersonate_User="system:serviceaccount:default")
+        assert (code, body["details"]["kind"]) == (403, "users")
+
+
+async def test_groups_say_whether_somebody_is_authenticated(server: Running) -> None:
+    group = "system:unauthenticated"
+    code, body = await server.call("POST", _REVIEWS, {}, Impersonate_User="bob", Impersonate_Group=group)
+    assert (code, body["details"]["kind"]) == (403, "selfsubjectreviews"), "only the authenticated may ask"
+
+
 async def test_reviews_say_what_is_wrong_with_them(server: Running) -> None:
     root = "/apis/authorization.k8s.io/v1"
     pods = {"resourceAttributes": {"verb": "get", "resource": "pods"}}

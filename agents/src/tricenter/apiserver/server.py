@@ -166,8 +166,8 @@ class Server:
             return user
         self._authorizer.require_impersonation(user, wanted)
         if trail is not None:
-            trail.impersonated(wanted)
-        return wanted
+            trail.impersonated(wanted.user)
+        return wanted.user
 
     def _require(self, http: Request, request: Wanted) -> None:
         decision = self._authorizer.decide(request)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any
@@ -10,7 +11,7 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
-from tricenter.apimachinery import times
+from tricenter.apimachinery import names, times
 from tricenter.apiserver import errors
 from tricenter.apiserver.auth.bootstraptokens import BootstrapTokens
 from tricenter.apiserver.auth.tokens import Claims, TokenError, Verifier
@@ -113,25 +114,53 @@ def _of_subject(subject: tuple[tuple[tuple[str, str], ...], ...]) -> User:
     return User(name, groups=(*groups, AUTHENTICATED))
 
 
-def impersonated(http: web.BaseRequest) -> User | None:
-    """The user that a request wants to act as, or None."""
+@dataclass(frozen=True)
+class Impersonation:
+    """Whom a request wants to act as."""
+
+    user: User
+    account: tuple[str, str] | None
+    """Namespace and name of the service account that this is."""
+    groups: tuple[str, ...]
+    """Those of the user's groups that the request names: each needs leave; the others come with the user."""
+
+
+def impersonated(http: web.BaseRequest) -> Impersonation | None:
+    """Whom a request wants to act as, or None (endpoints/filters/impersonation.go). Raises BadRequest."""
     name = http.headers.get(_IMPERSONATE_USER, "")
-    groups = http.headers.getall("Impersonate-Group", [])
+    asked = tuple(http.headers.getall("Impersonate-Group", []))
     extra: dict[str, list[str]] = {}
     for key, value in http.headers.items():
         if key.lower().startswith("impersonate-extra-"):
             # Characters that a header's name cannot have are written in percent (unescapeExtraKey).
             extra.setdefault(unquote(key[len("impersonate-extra-") :].lower()), []).append(value)
+    uid = http.headers.get("Impersonate-Uid", "")
     if not name:
-        if groups or extra or http.headers.get("Impersonate-Uid"):
+        if asked or extra or uid:
             raise errors.BadRequest("requested groups or extra without impersonating a user")
         return None
-    if name.startswith(SERVICE_ACCOUNT_PREFIX) and not groups:
-        namespace = name.removeprefix(SERVICE_ACCOUNT_PREFIX).partition(":")[0]
-        groups = [SERVICE_ACCOUNTS, f"{SERVICE_ACCOUNTS}:{namespace}"]
-    # Whoever is impersonated is somebody, or nobody, to the rules of access (filters/impersonation.go).
-    implied = NOBODY.groups[0] if name == NOBODY.name else AUTHENTICATED
-    if implied not in groups:
-        groups = [*groups, implied]
-    uid = http.headers.get("Impersonate-Uid", "")
-    return User(name, uid, tuple(groups), {key: tuple(values) for key, values in extra.items()})
+    account = _account(name)
+    groups = asked
+    if account is not None and not asked:
+        groups = (SERVICE_ACCOUNTS, f"{SERVICE_ACCOUNTS}:{account[0]}")
+    user = User(name, uid, _with_implied(name, groups), {key: tuple(values) for key, values in extra.items()})
+    return Impersonation(user, account, asked)
+
+
+def _account(name: str) -> tuple[str, str] | None:
+    """Namespace and name of a service account from its user name; None for the name of anybody else."""
+    parts = name.removeprefix(SERVICE_ACCOUNT_PREFIX).split(":")
+    if not name.startswith(SERVICE_ACCOUNT_PREFIX) or len(parts) != 2:
+        return None
+    namespace, account = parts
+    if names.dns_label(namespace) or names.dns_subdomain(account):
+        return None
+    return namespace, account
+
+
+def _with_implied(name: str, groups: tuple[str, ...]) -> tuple[str, ...]:
+    """Whoever is impersonated is somebody, or nobody, to the rules of access; groups that say so decide."""
+    nobody = NOBODY.groups[0]
+    if name == NOBODY.name:
+        return groups if nobody in groups else (*groups, nobody)
+    return groups if {nobody, AUTHENTICATED} & set(groups) else (*groups, AUTHENTICATED)

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from tricenter.apiserver import errors
+from tricenter.apiserver.auth.authenticate import Impersonation
 from tricenter.apiserver.auth.node import NodeAuthorizer
 from tricenter.apiserver.auth.rbac import Index, Request
-from tricenter.apiserver.auth.user import MASTERS, NOBODY, SERVICE_ACCOUNT_PREFIX, User
+from tricenter.apiserver.auth.user import MASTERS, User
 from tricenter.apiserver.requestinfo import RequestInfo
 
 
@@ -51,25 +52,25 @@ class Authorizer:
         if not decision.allowed:
             raise denied(request, decision.reason)
 
-    def require_impersonation(self, user: User, wanted: User) -> None:
-        """Whether `user` may act as `wanted`. Raises Forbidden."""
+    def require_impersonation(self, user: User, wanted: Impersonation) -> None:
+        """Whether `user` may act as somebody else. Raises Forbidden."""
         for request in _impersonations(user, wanted):
             self.require(request)
 
 
-def _impersonations(user: User, wanted: User) -> Iterator[Request]:
+def _impersonations(user: User, wanted: Impersonation) -> Iterator[Request]:
+    """What has to be allowed: the user, each group that is named, the uid, each value of the extras."""
     base = Request(user=user, verb="impersonate")
-    if wanted.name.startswith(SERVICE_ACCOUNT_PREFIX):
-        namespace, _, name = wanted.name.removeprefix(SERVICE_ACCOUNT_PREFIX).partition(":")
+    if wanted.account is not None:
+        namespace, name = wanted.account
         yield replace(base, resource="serviceaccounts", namespace=namespace, name=name)
     else:
-        yield replace(base, resource="users", name=wanted.name)
-        for group in wanted.groups:
-            if group != "system:authenticated" and (wanted.name, group) != (NOBODY.name, NOBODY.groups[0]):
-                yield replace(base, resource="groups", name=group)
-    if wanted.uid:
-        yield replace(base, group="authentication.k8s.io", resource="uids", name=wanted.uid)
-    for key, values in wanted.extra.items():
+        yield replace(base, resource="users", name=wanted.user.name)
+    for group in wanted.groups:
+        yield replace(base, resource="groups", name=group)
+    if wanted.user.uid:
+        yield replace(base, group="authentication.k8s.io", resource="uids", name=wanted.user.uid)
+    for key, values in wanted.user.extra.items():
         for value in values:
             yield replace(base, group="authentication.k8s.io", resource="userextras", subresource=key, name=value)
 
