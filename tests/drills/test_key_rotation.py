@@ -53,18 +53,16 @@ def rotate(until: str = "") -> bool:
     running = subprocess.Popen(
         COMMAND, cwd=site_inventory.ROOT, start_new_session=True, stdout=subprocess.PIPE, text=True
     )
-    assert running.stdout
     limit = threading.Timer(WITHIN, os.killpg, (running.pid, signal.SIGKILL))
     limit.start()
-    try:
-        for line in running.stdout:
+    with running:
+        for line in running.stdout or ():
             print(line, end="")
             if until and until in line:
                 running.send_signal(signal.SIGINT)
                 until = ""
-        return running.wait(timeout=60) == 0
-    finally:
-        limit.cancel()
+    limit.cancel()
+    return running.returncode == 0
 
 
 def test_a_rotation_that_broke_off_is_finished_and_every_secret_is_readable(
