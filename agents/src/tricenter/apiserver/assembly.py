@@ -153,6 +153,7 @@ def assemble(config: Config) -> Parts:
         auditor=auditor,
         limits=limits,
         aggregator=Aggregator(elsewhere, transport),
+        filled=mirror.synced,
     )
     return Parts(
         config=config,

@@ -38,6 +38,9 @@ Endpoint = Callable[[web.BaseRequest, User], Awaitable[web.StreamResponse]]
 _OPEN_TO_ALL = ("/healthz", "/livez", "/readyz")
 """Paths that need no permission, as upstream's --authorization-always-allow-paths."""
 
+_FILLING_SECONDS = 10.0
+"""Seconds for which requests wait for the caches of a server that has just started."""
+
 _WRITES = ("create", "update", "patch", "delete", "deletecollection")
 _UNTRANSFORMED = ("log", "exec", "attach", "portforward", "proxy")
 
@@ -57,6 +60,7 @@ class Server:
         instruments: Instruments,
         limits: Limits,
         aggregator: Aggregator,
+        filled: asyncio.Event,
         auditor: Auditor | None = None,
     ) -> None:
         self._authenticator = authenticator
@@ -68,6 +72,7 @@ class Server:
         self._instruments = instruments
         self._limits = limits
         self._aggregator = aggregator
+        self._filled = filled
         self._auditor = auditor
 
     async def handle(self, http: web.BaseRequest) -> web.StreamResponse:
@@ -127,6 +132,8 @@ class Server:
             raise errors.Timeout(text) from error
 
     async def _answer(self, http: Request, info: RequestInfo) -> web.StreamResponse:
+        if not self._filled.is_set() and not info.path.startswith(_OPEN_TO_ALL):
+            await self._until_filled()
         user = self._user(http, info)
         seat = await self._limits.admit(http, info, user)
         try:
@@ -134,6 +141,14 @@ class Server:
         finally:
             if seat is not None:
                 seat.release()
+
+    async def _until_filled(self) -> None:
+        """An empty cache knows neither who may do what nor what there is (KEP-4568: such requests get 429 at last)."""
+        try:
+            async with asyncio.timeout(_FILLING_SECONDS):
+                await self._filled.wait()
+        except TimeoutError:
+            raise errors.TooManyRequests("storage is (re)initializing", retry_after=1) from None
 
     async def _permitted(self, http: Request, info: RequestInfo, user: User) -> web.StreamResponse:
         if not info.path.startswith(_OPEN_TO_ALL):

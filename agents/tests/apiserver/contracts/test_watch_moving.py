@@ -74,6 +74,33 @@ async def test_a_watch_goes_on_at_a_server_that_has_just_started(
             assert await events.short(1) == [("ADDED", "after", after)]
 
 
+async def test_a_server_whose_caches_are_empty_lets_requests_wait(
+    etcd: EtcdProcess, server: Running, pki: Path
+) -> None:
+    """Neither an empty list, nor 403, nor a watch that is ended when the caches are filled."""
+    before = await write(server, "before")
+    parts, begin = assembly.assemble(make_config(etcd, pki)), asyncio.Event()
+
+    async def follow() -> None:
+        await begin.wait()
+        await parts.mirror.run()
+
+    following = asyncio.create_task(follow())
+    async with main.listening(parts), client_session(pki, "admin") as session:
+        late = Running(parts, session)
+        listing = asyncio.create_task(late.call("GET", f"{HERE}?resourceVersion=0"))
+        asyncio.get_running_loop().call_later(0.5, begin.set)
+        async with late.watch(f"{HERE}?watch=1&resourceVersion={before}") as events:
+            after = await write(server, "after")
+            assert await events.short(1) == [("ADDED", "after", after)]
+        code, found = await listing
+    following.cancel()
+    await asyncio.wait({following})
+    assert code == 200
+    assert "before" in [item["metadata"]["name"] for item in found["items"]]
+    await parts.etcd.close()
+
+
 async def test_what_etcd_forgot_before_a_start_cannot_be_gone_on_from(
     etcd: EtcdProcess, server: Running, pki: Path
 ) -> None:

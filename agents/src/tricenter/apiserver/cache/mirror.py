@@ -48,6 +48,8 @@ class Mirror:
         remembered: int = 0,
     ) -> None:
         self.revision = 0
+        self._whole = False
+        """Whether the watch can go on where it ended; if not, everything has to be read."""
         self._remembered = remembered
         self._silence = asyncio.timeout(None)
         self.synced = asyncio.Event()
@@ -75,14 +77,14 @@ class Mirror:
                 pause = 0.0
             except errors.Expired:
                 log.warning("etcd compacted revision %d before it was seen, reading everything again", self.revision)
-                self.revision = 0
+                self._whole = False
             except errors.StatusError as error:
                 pause = min(0.5, pause * 2 or 0.05)
                 log.warning("watch of etcd interrupted: %s", error)
                 await asyncio.sleep(pause)
 
     async def _follow(self) -> None:
-        if not self.revision:
+        if not self._whole:
             await self._load()
         self._requests = asyncio.Queue()
         create = rpc.WatchCreateRequest(
@@ -147,6 +149,7 @@ class Mirror:
             cache.unreadable = unreadable[cache]
             cache.remember(past[cache].floor, past[cache].changes)
         self._loads += 1
+        self._whole = True
         self._advance(revision)
         for tell in self._reloaded:
             tell()
