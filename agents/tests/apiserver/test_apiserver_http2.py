@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import hpack
@@ -34,6 +35,19 @@ def test_padding_and_priority_are_taken_off(data: bytes, more: int, first: bool)
     flags = frames.PADDED | (frames.PRIORITY if first else 0)
     payload = bytes([more]) + (bytes(5) if first else b"") + data + bytes(more)
     assert frames.padded(frames.HEADERS, flags, payload) == data
+
+
+@given(st.lists(st.binary(max_size=40), max_size=8), st.lists(st.integers(1, 30), min_size=1, max_size=5))
+async def test_messages_are_found_however_they_are_cut(messages: list[bytes], sizes: list[int]) -> None:
+    found: list[bytes] = []
+    call = http2.Call(asyncio.get_running_loop().create_future(), found.append, 0.0)
+    data = b"".join(frames.PREFIX.pack(0, len(message)) + message for message in messages)
+    for size in itertools.cycle(sizes):
+        if not data:
+            break
+        call.arrived(data[:size])
+        data = data[size:]
+    assert found == messages
 
 
 class _Peer:

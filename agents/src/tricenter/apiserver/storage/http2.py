@@ -60,7 +60,7 @@ async def connect(endpoint: str, secured: tls.Context | None) -> Connection:
 class Call:
     """One stream: messages come in through `take`, and `done` tells how it ended."""
 
-    __slots__ = ("_part", "began", "done", "headers", "number", "room", "take", "taken")
+    __slots__ = ("_part", "_wanted", "began", "done", "headers", "number", "room", "take", "taken")
 
     def __init__(self, done: asyncio.Future[None], take: Callable[[bytes], None], began: float) -> None:
         self.done = done
@@ -72,12 +72,19 @@ class Call:
         """Bytes that the peer still takes on this stream."""
         self.taken = 0
         self.headers: dict[str, str] = {}
-        self._part = b""
+        self._part = bytearray()
+        """The beginning of a message, of `_wanted` bytes as far as is known."""
+        self._wanted = 0
 
     def arrived(self, data: bytes) -> None:
         """Take out the messages that are complete. Raises RpcError for one that is compressed."""
-        data = self._part + data if self._part else data
-        start, end = 0, len(data)
+        if self._part:
+            # A message of many frames is put together once: copying what there is at each would take quadratic time.
+            self._part += data
+            if len(self._part) < self._wanted:
+                return
+            data, self._part = bytes(self._part), bytearray()
+        start, end, size = 0, len(data), 0
         while end - start >= frames.PREFIX.size:
             compressed, size = frames.PREFIX.unpack_from(data, start)
             if compressed:
@@ -86,8 +93,10 @@ class Call:
             if after > end:
                 break
             self.take(data[start + frames.PREFIX.size : after])
-            start = after
-        self._part = data[start:]
+            start, size = after, 0
+        if start < end:
+            self._part += memoryview(data)[start:]
+            self._wanted = frames.PREFIX.size + size
 
     def fail(self, error: RpcError) -> None:
         """End with an error, unless it has ended."""
