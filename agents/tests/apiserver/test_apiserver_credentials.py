@@ -119,20 +119,72 @@ async def test_a_bound_token_goes_with_its_object(server: Running, pki: Path, ki
     assert (await who(server, pki, text))[0] == 401
 
 
+def bound(to: dict[str, Any]) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "Pod", "name": to["metadata"]["name"], "uid": to["metadata"]["uid"]}
+
+
 async def test_a_kubelet_gets_tokens_of_its_own_pods_only(server: Running, pki: Path) -> None:
     await account(server)
     mine, other = await pod(server, "mine", "n1"), await pod(server, "other", "n2")
     async with client_session(pki, "node") as session:
         kubelet = Running(server.parts, session)
-
-        def bound(to: dict[str, Any]) -> dict[str, Any]:
-            return {"apiVersion": "v1", "kind": "Pod", "name": to["metadata"]["name"], "uid": to["metadata"]["uid"]}
-
         assert (await token(kubelet, bound(mine)))[0] == 201
         code, status = await token(kubelet, bound(other))
         assert code == 403
         assert "node requested token bound to a pod scheduled on a different node" in status["message"]
         assert (await token(kubelet, None))[0] == 403
+
+
+async def test_a_kubelet_gets_tokens_for_whom_its_pods_speak_to(server: Running, pki: Path) -> None:
+    """Else a node could speak to everybody in the name of its pods (KEP-4412)."""
+    await account(server)
+    token_ = {"serviceAccountToken": {"path": "t", "audience": "vault"}}
+    volumes = [
+        {"name": "t", "projected": {"sources": [token_]}},
+        {"name": "c", "csi": {"driver": "csi.example.com"}},
+    ]
+    spec = {"containers": [{"name": "c", "image": "i"}], "nodeName": "n1", "volumes": volumes}
+    _, mine = await server.call("POST", "/api/v1/namespaces/default/pods", {"metadata": {"name": "p"}, "spec": spec})
+    drivers = "/apis/storage.k8s.io/v1/csidrivers"
+    driver = {"metadata": {"name": "csi.example.com"}, "spec": {"tokenRequests": [{"audience": "store"}]}}
+    assert (await server.call("POST", drivers, driver))[0] == 201
+    path = "/api/v1/namespaces/default/serviceaccounts/default/token"
+    async with client_session(pki, "node") as session:
+        kubelet = Running(server.parts, session)
+
+        async def ask(*audiences: str) -> tuple[int, Any]:
+            return await kubelet.call("POST", path, {"spec": {"boundObjectRef": bound(mine), "audiences": audiences}})
+
+        for known in ([], ["vault"], ["store"]):
+            assert (await ask(*known))[0] == 201, known
+        code, status = await ask("bank")
+        assert code == 403
+        assert status["message"] == (
+            'serviceaccounts "default" is forbidden: audience "bank" not found in pod spec volume, '
+            "system:node:n1 is not authorized to request tokens for this audience"
+        )
+        assert (await ask("vault", "store"))[1]["message"].endswith("node may only request 0 or 1 audiences")
+        verbs = ["request-serviceaccounts-token-audience"]
+        await bind(server, "nodes", [{"verbs": verbs, "apiGroups": [""], "resources": ["bank"]}], "system:node:n1")
+        assert (await ask("bank"))[0] == 201
+
+
+async def test_a_kubelet_sees_and_evicts_pods_of_its_own_node_only(server: Running, pki: Path) -> None:
+    await account(server)
+    for name, node in (("mine", "n1"), ("other", "n2")):
+        await pod(server, name, node)
+    pods = "/api/v1/namespaces/default/pods"
+    async with client_session(pki, "node") as session:
+        kubelet = Running(server.parts, session)
+        assert (await kubelet.call("GET", f"{pods}?fieldSelector=spec.nodeName%3Dn1"))[0] == 200
+        code, status = await kubelet.call("GET", pods)
+        assert (code, "can only list/watch pods with spec.nodeName field selector" in status["message"]) == (403, True)
+        assert (await kubelet.call("GET", f"{pods}/mine"))[0] == 200
+        assert (await kubelet.call("GET", f"{pods}/other"))[0] == 403
+        for name, expected in (("other", 403), ("mine", 201)):
+            eviction = {"kind": "Eviction", "apiVersion": "policy/v1", "metadata": {"name": name}}
+            code, status = await kubelet.call("POST", f"{pods}/{name}/eviction", eviction)
+            assert code == expected, status
 
 
 async def test_a_kubelet_writes_about_its_own_node_only(server: Running, pki: Path) -> None:
@@ -225,13 +277,13 @@ async def test_certificate_requests_are_approved_and_signed_by_whom_the_signer_t
         assert [item["type"] for item in status["status"]["conditions"]] == ["Approved"], "a signer takes no approval"
 
 
-async def bind(server: Running, name: str, rules: list[Any]) -> None:
+async def bind(server: Running, name: str, rules: list[Any], user: str = "alice") -> None:
     await server.call("POST", f"{_RBAC}/clusterroles", {"metadata": {"name": name}, "rules": rules})
     group = "rbac.authorization.k8s.io"
     body = {
         "metadata": {"name": name},
         "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": name},
-        "subjects": [{"apiGroup": group, "kind": "User", "name": "alice"}],
+        "subjects": [{"apiGroup": group, "kind": "User", "name": user}],
     }
     assert (await server.call("POST", f"{_RBAC}/clusterrolebindings", body))[0] == 201
     await server.parts.fresh.wait()

@@ -28,6 +28,24 @@ from tricenter.apiserver import requestinfo
             ("patch", "apps", "v1", "a", "deployments", "scale", "d"),
         ),
         ("GET", "/api/v1/namespaces", {}, ("list", "", "v1", "", "namespaces", "", "")),
+        (
+            "GET",
+            "/api/v1/namespaces/a/pods",
+            {"fieldSelector": "metadata.name=p,status.phase!=Failed", "watch": "1"},
+            ("watch", "", "v1", "a", "pods", "", "p"),
+        ),
+        (
+            "GET",
+            "/api/v1/pods",
+            {"fieldSelector": "metadata.name!=p"},
+            ("list", "", "v1", "", "pods", "", ""),
+        ),
+        (
+            "GET",
+            "/api/v1/pods",
+            {"fieldSelector": "metadata.name=a/b"},
+            ("list", "", "v1", "", "pods", "", ""),
+        ),
     ],
 )
 def test_resource_paths(method: str, path: str, query: dict[str, str], expected: tuple[str, ...]) -> None:

@@ -109,7 +109,7 @@ def assemble(config: Config) -> Parts:
     writes = Writes(config, store, Changes(admission), allocation, leases)
     deleting = Deleting(config, store, reads, admission, allocation)
     eviction = Eviction(resources, store, fresh, deleting)
-    subresources = Subresources(config, reads, writes, eviction, TokenRequests(resources, signer))
+    subresources = Subresources(config, reads, writes, eviction, TokenRequests(resources, signer, authorizer))
     reviews = Reviews(config, authenticator, authorizer)
     kubelets = Kubelets(config, resources, reads)
     proxying = Proxying(resources, reads, kubelets)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from tricenter.apimachinery import names, selectors
+
 _NAMESPACE_SUBRESOURCES = ("status", "finalize")
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch"}
 
@@ -23,6 +25,8 @@ class RequestInfo:
     name: str = ""
     rest: str = ""
     """What follows the subresource, for proxied paths."""
+    selected: tuple[tuple[str, str], ...] = ()
+    """Fields that a list or watch wants to have one value; a name so given counts as the request's name."""
 
     @property
     def is_resource(self) -> bool:
@@ -48,17 +52,33 @@ def parse(method: str, path: str, query: Mapping[str, str]) -> RequestInfo:
         if len(parts) > 2 and parts[2] not in _NAMESPACE_SUBRESOURCES:
             parts = parts[2:]
     resource, name, subresource, rest = (*parts[:3], *[""] * (3 - len(parts[:3])), "/".join(parts[3:]))
+    verb = _verb(method, name, query, old_watch=old_watch)
+    selected = _selected(query) if verb in ("list", "watch") and "fieldSelector" in query else ()
     return RequestInfo(
         path=path,
-        verb=_verb(method, name, query, old_watch=old_watch),
+        verb=verb,
         group=group,
         version=version,
         namespace=namespace,
         resource=resource,
         subresource=subresource,
-        name=name,
+        name=name or _valid(dict(selected).get("metadata.name", "")),
         rest=rest,
+        selected=selected,
     )
+
+
+def _selected(query: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """The fields that must have one value; none of a selector that cannot be read, which is refused later."""
+    try:
+        found = selectors.parse_fields(query["fieldSelector"]).requirements
+    except selectors.SelectorError:
+        return ()
+    return tuple((item.field, item.value) for item in found if item.equal)
+
+
+def _valid(name: str) -> str:
+    return "" if names.path_segment(name) else name
 
 
 def truth(text: str | None) -> bool:

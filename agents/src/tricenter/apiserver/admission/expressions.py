@@ -52,7 +52,7 @@ def _decide(authorizer: Authorizer, user: User, question: Mapping[str, str]) -> 
     if account:
         namespace = account.removeprefix(SERVICE_ACCOUNT_PREFIX).partition(":")[0]
         user = User(account, groups=(SERVICE_ACCOUNTS, f"{SERVICE_ACCOUNTS}:{namespace}", AUTHENTICATED))
-    asked = {key: question[key] for key in _ASKED if key in question}
+    asked: dict[str, Any] = {key: question[key] for key in _ASKED if key in question}
     decision = authorizer.decide(Request(user=user, verb=question["verb"], **asked))
     return decision.allowed, decision.reason
 

@@ -32,6 +32,7 @@ class NodeRestriction(Plugin):
 
     def __init__(self, resources: Resources) -> None:
         self._nodes: ResourceCache = resources["", "nodes"].objects
+        self._pods: ResourceCache = resources["", "pods"].objects
 
     async def validate(self, attributes: Attributes) -> None:
         """Look at writes of kubelets. Raises Forbidden."""
@@ -59,13 +60,20 @@ class NodeRestriction(Plugin):
         if subresource not in ("", "status", "eviction"):
             text = f"unexpected pod subresource \"{subresource}\", only 'status' and 'eviction' are allowed"
             raise _refused(attributes, text)
-        if (pod.get("spec") or {}).get("nodeName", "") != node and attributes.operation in (UPDATE, DELETE):
+        if subresource == "eviction":
+            self._check_eviction(attributes, node)
+        elif (pod.get("spec") or {}).get("nodeName", "") != node and attributes.operation in (UPDATE, DELETE):
             what = "delete pods" if attributes.operation == DELETE else "update pod status for pods"
             raise _refused(attributes, f'node "{node}" can only {what} with spec.nodeName set to itself')
         if subresource == "status" and attributes.old is not None:
             before, after = (item["metadata"].get("labels") or {} for item in (attributes.old, pod))
             if before != after:
                 raise _refused(attributes, f'node "{node}" cannot update labels through pod status')
+
+    def _check_eviction(self, attributes: Attributes, node: str) -> None:
+        entry = self._pods.get(attributes.call.info.namespace, attributes.call.info.name)
+        if entry is not None and entry.fields.get("spec.nodeName") != node:
+            raise _refused(attributes, f"node {node} can only evict pods with spec.nodeName set to itself")
 
     def _check_owner(self, attributes: Attributes, node: str) -> None:
         """A mirror pod that has an owner has its node as the only one, so that it goes with it."""

@@ -88,6 +88,7 @@ def of_info(user: User, info: RequestInfo) -> Request:
         subresource=info.subresource,
         name=info.name,
         namespace=info.namespace,
+        selected=info.selected,
     )
 
 

@@ -5,7 +5,7 @@ A secret or config map is a kubelet's business when a pod on its node refers to 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from tricenter.apiserver.auth.rbac import Request, Rule
@@ -26,26 +26,21 @@ RULES = (
     _rule(["create"], "authentication.k8s.io", "tokenreviews"),
     _rule(["create"], "authorization.k8s.io", "subjectaccessreviews", "localsubjectaccessreviews"),
     _rule(_READ, "", "services", "namespaces"),
-    _rule(["create", "get", "list", "watch"], "", "nodes"),
-    _rule(["update", "patch"], "", "nodes", "nodes/status"),
     _rule(["create", "update", "patch"], "", "events"),
     _rule(["create", "update", "patch"], "events.k8s.io", "events"),
-    _rule(_READ, "", "pods"),
-    _rule(["create", "delete"], "", "pods"),
-    _rule(["update", "patch"], "", "pods/status"),
-    _rule(["create"], "", "pods/eviction"),
     _rule(_READ, "discovery.k8s.io", "endpointslices"),
     _rule(["create", "get", "list", "watch"], "certificates.k8s.io", "certificatesigningrequests"),
     _rule(_READ, "node.k8s.io", "runtimeclasses"),
     _rule(_READ, "storage.k8s.io", "csidrivers"),
-    _rule(["get", "create", "update", "patch", "delete"], "storage.k8s.io", "csinodes"),
-    _rule(["get", "create", "update", "patch", "delete"], "coordination.k8s.io", "leases"),
 )
 """What every node may do without its pods being looked at (bootstrappolicy.NodeRules)."""
 
-_BY_POD = {"secrets", "configmaps", "persistentvolumeclaims", "serviceaccounts"}
-_OWN_NAME = {("", "nodes"), ("coordination.k8s.io", "leases"), ("storage.k8s.io", "csinodes")}
-_WRITES = ("update", "patch", "delete")
+_BY_POD = ("secrets", "configmaps", "persistentvolumeclaims", "serviceaccounts")
+_OWN_VERBS = ("get", "create", "update", "patch", "delete")
+_LEASES = "kube-node-lease"
+
+Answer = tuple[bool, str]
+"""Whether something is allowed, and why not."""
 
 
 class NodeAuthorizer:
@@ -53,7 +48,17 @@ class NodeAuthorizer:
 
     def __init__(self, resources: Resources) -> None:
         self._pods = resources["", "pods"].objects
+        self._volumes = resources["", "persistentvolumes"].objects
         self._pods.listeners.append(self._changed)
+        self._rules: Mapping[tuple[str, str], Callable[[str, Request], Answer]] = {
+            **dict.fromkeys((("", plural) for plural in _BY_POD), self._by_pod),
+            ("", "persistentvolumes"): self._volume,
+            ("", "nodes"): _node,
+            ("", "pods"): self._pod,
+            ("coordination.k8s.io", "leases"): _lease,
+            ("storage.k8s.io", "csinodes"): _csi_node,
+        }
+        """What has rules of its own; for all else RULES hold."""
         self._on_node: dict[str, set[str]] | None = None
         self._references: dict[str, tuple[int, frozenset[Reference]]] = {}
 
@@ -62,28 +67,59 @@ class NodeAuthorizer:
         self._on_node = None
         self._references.clear()
 
-    def allows(self, request: Request) -> tuple[bool, str]:
-        """Whether a kubelet may do this, and why (not)."""
-        node = request.user.node
-        if (request.group, request.resource) == ("", "serviceaccounts") and request.subresource == "token":
-            return self._refers(node, request), "node requested token not bound to a pod scheduled on it"
-        if request.group == "" and request.resource in _BY_POD and not request.subresource:
-            if request.verb not in ("get", "list", "watch") or not request.name:
-                return False, f"can only read {request.resource} by name"
-            return self._refers(node, request), f"no relationship found between node '{node}' and this object"
-        if (request.group, request.resource) in _OWN_NAME and request.verb in _WRITES and request.name != node:
-            return False, f"node '{node}' can only change its own"
-        if request.resource == "pods" and request.group == "" and request.name and request.verb in _WRITES:
-            return self._own_pod(node, request), f"node '{node}' can only change its own pods"
+    def allows(self, request: Request) -> Answer:
+        """Whether a kubelet may do this (plugin/pkg/auth/authorizer/node/node_authorizer.go)."""
+        rule = self._rules.get((request.group, request.resource))
+        if rule is not None:
+            return rule(request.user.node, request)
         return any(rule.allows(request) for rule in RULES), ""
 
+    def _by_pod(self, node: str, request: Request) -> Answer:
+        """What pods refer to; a service account is read by nobody, but pods get its tokens."""
+        if request.resource == "serviceaccounts":
+            if (request.verb, request.subresource) != ("create", "token"):
+                return False, "can only create tokens for individual service accounts"
+        elif request.subresource:
+            return False, "cannot read subresource"
+        elif request.verb not in _READ:
+            return False, "can only read resources of this type"
+        if not request.name:
+            return False, "No Object name found"
+        return self._refers(node, request), _unrelated(node)
+
+    def _volume(self, node: str, request: Request) -> Answer:
+        """The volume of a claim of a pod."""
+        if request.verb != "get" or request.subresource:
+            return False, "can only get individual resources of this type"
+        entry = self._volumes.get("", request.name)
+        claim = (entry.load().get("spec") or {}).get("claimRef") or {} if entry is not None else {}
+        wanted = ("persistentvolumeclaims", claim.get("namespace", ""), claim.get("name", ""))
+        return self._known(node, wanted), _unrelated(node)
+
+    def _pod(self, node: str, request: Request) -> Answer:
+        """Pods of the node; what is written about others, NodeRestriction refuses."""
+        match request.subresource, request.verb:
+            case "", ("list" | "watch") if ("spec.nodeName", node) in request.selected:
+                return True, ""
+            case "", ("list" | "watch") if not request.name:
+                return False, "can only list/watch pods with spec.nodeName field selector"
+            case "", ("get" | "list" | "watch"):
+                return self._own_pod(node, request), _unrelated(node)
+            case ("", "create") | ("eviction", "create"):
+                return True, ""
+            case ("", "delete") | ("status", "update" | "patch"):
+                return self._own_pod(node, request), f"node '{node}' can only change its own pods"
+        return False, ""
+
     def _own_pod(self, node: str, request: Request) -> bool:
+        """Whether a pod is on the node; one that is not known will not be found either."""
         entry = self._pods.get(request.namespace, request.name)
-        own = entry is None or entry.fields.get("spec.nodeName") == node
-        return own and any(rule.allows(request) for rule in RULES)
+        return entry is None or entry.fields.get("spec.nodeName") == node
 
     def _refers(self, node: str, request: Request) -> bool:
-        wanted = (request.resource, request.namespace, request.name)
+        return self._known(node, (request.resource, request.namespace, request.name))
+
+    def _known(self, node: str, wanted: Reference) -> bool:
         return any(wanted in self._of_pod(key) for key in self._node_pods().get(node, ()))
 
     # --- the index ---
@@ -116,6 +152,42 @@ class NodeAuthorizer:
         return known[1]
 
 
+def _unrelated(node: str) -> str:
+    return f"no relationship found between node '{node}' and this object"
+
+
+def _node(node: str, request: Request) -> Answer:
+    """A kubelet's own Node; whose a new one is, NodeRestriction sees."""
+    match request.subresource, request.verb:
+        case "", ("get" | "list" | "watch"):
+            if not request.name:
+                return False, f"node '{node}' cannot read all nodes, only its own Node object"
+            return request.name == node, f"node '{node}' cannot read '{request.name}', only its own Node object"
+        case "", "create":
+            return True, ""
+        case (("" | "status"), ("update" | "patch")):
+            return request.name == node, f"node '{node}' can only change its own"
+    return False, ""
+
+
+def _lease(node: str, request: Request) -> Answer:
+    if request.namespace != _LEASES:
+        return False, f'can only access leases in the "{_LEASES}" system namespace'
+    return _own(node, request, "node lease")
+
+
+def _csi_node(node: str, request: Request) -> Answer:
+    return _own(node, request, "CSINode")
+
+
+def _own(node: str, request: Request, what: str) -> Answer:
+    """What has the node's name; that of a new one NodeRestriction sees."""
+    if request.verb not in _OWN_VERBS or request.subresource:
+        return False, f"can only get, create, update, patch, or delete a {what}"
+    own = request.verb == "create" or request.name == node
+    return own, f"can only access {what} with the same name as the requesting node"
+
+
 def references(pod: dict[str, Any]) -> Iterator[Reference]:
     """The secrets, config maps, claims and service account that a pod refers to."""
     namespace, spec = pod["metadata"].get("namespace", ""), pod.get("spec") or {}
@@ -124,6 +196,8 @@ def references(pod: dict[str, Any]) -> Iterator[Reference]:
     for secret in spec.get("imagePullSecrets") or ():
         yield ("secrets", namespace, secret.get("name", ""))
     for volume in spec.get("volumes") or ():
+        if "ephemeral" in volume:
+            yield ("persistentvolumeclaims", namespace, f"{pod['metadata'].get('name', '')}-{volume.get('name', '')}")
         for resource, name in _of_volume(volume):
             yield (resource, namespace, name)
     for kind in ("containers", "initContainers", "ephemeralContainers"):
@@ -139,6 +213,10 @@ def _of_volume(volume: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield ("configmaps", config.get("name", ""))
     if claim := volume.get("persistentVolumeClaim"):
         yield ("persistentvolumeclaims", claim.get("claimName", ""))
+    for source in volume.values():
+        for key in ("secretRef", "nodePublishSecretRef"):
+            if isinstance(source, dict) and (reference := source.get(key)):
+                yield ("secrets", reference.get("name", ""))
     for source in (volume.get("projected") or {}).get("sources") or ():
         if "secret" in source:
             yield ("secrets", source["secret"].get("name", ""))

@@ -41,6 +41,8 @@ class Request:
     namespace: str = ""
     path: str = ""
     """Set for requests that are not for a resource."""
+    selected: tuple[tuple[str, str], ...] = ()
+    """Fields that a list or watch wants to have one value."""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ from typing import Any
 
 from tricenter.apimachinery import fielderrors, times
 from tricenter.apiserver import errors
+from tricenter.apiserver.auth.authorize import Authorizer
+from tricenter.apiserver.auth.rbac import Request
 from tricenter.apiserver.auth.tokens import Signer
 from tricenter.apiserver.resources import Resources
 from tricenter.apiserver.rest.call import Call
@@ -20,8 +22,9 @@ _BOUND = {("v1", "Pod"): "pods", ("v1", "Secret"): "secrets", ("v1", "Node"): "n
 class TokenRequests:
     """Issues tokens."""
 
-    def __init__(self, resources: Resources, signer: Signer) -> None:
+    def __init__(self, resources: Resources, signer: Signer, authorizer: Authorizer) -> None:
         self._resources = resources
+        self._authorizer = authorizer
         self._signer = signer
 
     def issue(self, call: Call, account: Object, request: Object) -> Object:
@@ -35,7 +38,7 @@ class TokenRequests:
         given = spec.get("audiences") or []
         if not isinstance(given, list) or not all(isinstance(item, str) for item in given):
             raise errors.BadRequest("spec.audiences is not a list of strings")
-        self._restrict(call, spec.get("boundObjectRef") or {})
+        self._restrict(call, spec.get("boundObjectRef") or {}, given)
         audiences = given or [self._signer.issuer]
         bound = self._bound(call, account, spec.get("boundObjectRef"))
         token, expires = self._signer.issue(
@@ -50,20 +53,61 @@ class TokenRequests:
             "status": {"token": token, "expirationTimestamp": expires},
         }
 
-    def _restrict(self, call: Call, reference: Object) -> None:
+    def _restrict(self, call: Call, reference: Object, audiences: list[str]) -> None:
         """A kubelet gets tokens only for the pods that run on its node (NodeRestriction). Raises Forbidden."""
         node = call.user.node
         if not node:
             return
-        if reference.get("kind") != "Pod":
+        if (reference.get("apiVersion"), reference.get("kind")) != ("v1", "Pod") or not reference.get("name"):
             raise errors.forbidden(call.target, "node requested token not bound to a pod")
-        if not reference.get("name") or not reference.get("uid"):
-            raise errors.forbidden(call.target, "node requested token with a pod binding without a name or a uid")
+        if not reference.get("uid"):
+            raise errors.forbidden(call.target, "node requested token with a pod binding without a uid")
         entry = self._resources["", "pods"].objects.get(call.info.namespace, reference["name"])
         if entry is None:
             raise errors.not_found(self._resources["", "pods"].target(reference["name"]))
         if entry.fields.get("spec.nodeName") != node:
             raise errors.forbidden(call.target, "node requested token bound to a pod scheduled on a different node")
+        self._check_audiences(call, entry.load(), audiences)
+
+    def _check_audiences(self, call: Call, pod: Object, audiences: list[str]) -> None:
+        """A kubelet gets tokens for whom its pods want to speak to, or whom it was allowed to itself (KEP-4412)."""
+        if len(audiences) > 1:
+            raise errors.forbidden(call.target, "node may only request 0 or 1 audiences")
+        wanted = audiences[0] if audiences else ""
+        if wanted in self._audiences(pod):
+            return
+        verb, info = "request-serviceaccounts-token-audience", call.info
+        asked = Request(user=call.user, verb=verb, resource=wanted, name=info.name, namespace=info.namespace)
+        if wanted and self._authorizer.decide(asked).allowed:
+            return
+        who = f"{call.user.name} is not authorized to request tokens for this audience"
+        raise errors.forbidden(call.target, f'audience "{wanted}" not found in pod spec volume, {who}')
+
+    def _audiences(self, pod: Object) -> set[str]:
+        """The audiences of a pod's projected tokens, and of those that the drivers of its volumes ask for."""
+        found: set[str] = set()
+        for volume in (pod.get("spec") or {}).get("volumes") or ():
+            for source in (volume.get("projected") or {}).get("sources") or ():
+                if (token := source.get("serviceAccountToken")) is not None:
+                    found.add(token.get("audience", ""))
+            driver = self._resources["storage.k8s.io", "csidrivers"].objects.get("", self._driver(pod, volume))
+            if driver is not None:
+                requests = (driver.load().get("spec") or {}).get("tokenRequests") or ()
+                found |= {request.get("audience", "") for request in requests}
+        return found
+
+    def _driver(self, pod: Object, volume: Object) -> str:
+        """The CSI driver of a volume: its own, or that of the volume of its claim."""
+        if (own := volume.get("csi")) is not None:
+            return str(own.get("driver", ""))
+        name = (volume.get("persistentVolumeClaim") or {}).get("claimName", "")
+        if "ephemeral" in volume:
+            name = f"{pod['metadata']['name']}-{volume.get('name', '')}"
+        claim = self._resources["", "persistentvolumeclaims"].objects.get(pod["metadata"]["namespace"], name)
+        bound = (claim.load().get("spec") or {}).get("volumeName", "") if name and claim is not None else ""
+        entry = self._resources["", "persistentvolumes"].objects.get("", bound) if bound else None
+        spec = (entry.load().get("spec") or {}) if entry is not None else {}
+        return str((spec.get("csi") or {}).get("driver", ""))
 
     def _bound(self, call: Call, account: Object, reference: Object | None) -> Object:
         """The claims that tie the token to another object."""
