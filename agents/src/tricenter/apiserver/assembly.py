@@ -106,7 +106,14 @@ def assemble(config: Config) -> Parts:
     reads = Reads(store, mirror, fresh)
     watching = Watching(config, mirror, fresh, instruments.events)
     leases = Leases(etcd, config.event_ttl)
-    writes = Writes(config, store, Changes(admission), allocation, leases)
+    writes = Writes(
+        config=config,
+        store=store,
+        changes=Changes(admission),
+        allocation=allocation,
+        leases=leases,
+        authorizer=authorizer,
+    )
     deleting = Deleting(config, store, reads, admission, allocation)
     eviction = Eviction(resources, store, fresh, deleting)
     subresources = Subresources(config, reads, writes, eviction, TokenRequests(resources, signer, authorizer))

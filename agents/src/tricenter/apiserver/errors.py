@@ -15,6 +15,7 @@ StatusError                 any error that a client sees as a Status object
  ├─ Invalid                 422 Invalid
  ├─ TooManyRequests         429 TooManyRequests
  ├─ Internal                500 InternalError
+ ├─ Unworded                500, no reason (what upstream words nowhere, as errors of structured-merge-diff)
  ├─ StoreRead               500 StoreReadError (a stored value is no object)
  ├─ Unavailable             503 ServiceUnavailable
  └─ Timeout                 504 Timeout
@@ -87,8 +88,9 @@ class StatusError(Exception):
             "metadata": {"continue": self.proceed} if self.proceed else {},
             "status": "Failure",
             "message": self.message,
-            "reason": self.reason,
         }
+        if self.reason:
+            body["reason"] = self.reason
         if details:
             body["details"] = details
         body["code"] = self.code
@@ -151,6 +153,10 @@ class Internal(StatusError):
     code, reason = 500, "InternalError"
 
 
+class Unworded(StatusError):
+    code, reason = 500, ""
+
+
 class StoreRead(StatusError):
     code, reason = 500, "StoreReadError"
 
@@ -199,6 +205,11 @@ MODIFIED = "the object has been modified; please apply your changes to the lates
 def modified(target: Target) -> Conflict:
     """The answer to the loser of two concurrent updates."""
     return conflict(target, MODIFIED)
+
+
+def other_uid(target: Target, wanted: Any, present: Any) -> Conflict:
+    """The object is another one of that name (storage Preconditions.Check)."""
+    return conflict(target, f"Precondition failed: UID in precondition: {wanted}, UID in object meta: {present}")
 
 
 def forbidden(target: Target, why: str) -> Forbidden:

@@ -41,6 +41,9 @@ _OPEN_TO_ALL = ("/healthz", "/livez", "/readyz")
 _FILLING_SECONDS = 10.0
 """Seconds for which requests wait for the caches of a server that has just started."""
 
+_READ_BY_GET = ("/api", "/version", "/.well-known/", "/openid/")
+"""Paths that take no HEAD: upstream registers them with their method, all others without."""
+
 _WRITES = ("create", "update", "patch", "delete", "deletecollection")
 _UNTRANSFORMED = ("log", "exec", "attach", "portforward", "proxy")
 
@@ -161,7 +164,7 @@ class Server:
         endpoint = self._endpoint(info.path)
         if endpoint is None:
             raise errors.unknown_path()
-        if http.method not in ("GET", "HEAD"):
+        if http.method != "GET" and (http.method != "HEAD" or info.path.startswith(_READ_BY_GET)):
             raise errors.MethodNotAllowed("the server does not allow this method on the requested resource")
         return await endpoint(http, user)
 

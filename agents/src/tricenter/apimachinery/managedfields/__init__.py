@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from tricenter.apimachinery import conversion, kinds, schema, times
-from tricenter.apimachinery.managedfields import entries, fieldset, typed
+from tricenter.apimachinery.managedfields import declared, entries, fieldset, typed
 from tricenter.apimachinery.managedfields.conflicts import ApplyConflict, Conflict
 from tricenter.apimachinery.managedfields.entries import APPLY, UPDATE, Entry, Managers
 from tricenter.apimachinery.managedfields.fieldset import Node
@@ -79,11 +79,12 @@ def apply(
     """`applied` merged into `live` (None: there is no object yet) on behalf of `manager`.
 
     Fields that the manager applied before and no longer does are removed unless somebody else owns them. Raises
-    ApplyConflict where a value differs from that of another manager and `force` is not set, TypedError for lists
-    whose elements lack their keys.
+    ApplyConflict where a value differs from that of another manager and `force` is not set, TypedError for what is
+    not as the kind's schema says: fields that it does not have, wrong types, lists whose elements lack their keys.
     """
     old = live or {}
     node = schema.of(kind).type
+    declared.check(applied, node)
     config = _relevant(applied, kind, subresource)
     before = entries.decode(old.get("metadata", {}).get("managedFields"))
     managers = before or _first(old, kind)

@@ -100,13 +100,14 @@ def paths(found: Node, prefix: str = "") -> Iterator[str]:
     """The member paths as messages show them: `.spec.containers[name="web"].image`."""
     for key, node in found.items():
         if key != SELF:
-            path = prefix + _shown(key)
+            path = prefix + shown(key)
             if is_member(node):
                 yield path
             yield from paths(_children(node), path)
 
 
-def _shown(key: str) -> str:
+def shown(key: str) -> str:
+    """A path element as messages show it."""
     kind, _, rest = key.partition(":")
     if kind == "f":
         return f".{rest}"

@@ -21,7 +21,9 @@ def element_key(item: Any, kind: Type) -> str:
     if not kind.keys:
         return f"v:{orjson.dumps(item, option=orjson.OPT_SORT_KEYS).decode()}"
     if not isinstance(item, dict):
-        raise TypedError(f"an element of an associative list must be an object, found {item!r}")
+        raise TypedError(
+            f"associative list with keys may not have {'a null element' if item is None else 'non-map elements'}"
+        )
     if len(kind.keys) == 1 and isinstance(value := item.get(kind.keys[0]), str):
         return _named(kind.keys[0], value)
     found = {}
@@ -30,7 +32,11 @@ def element_key(item: Any, kind: Type) -> str:
         if value is not None:
             found[name] = value
     if not found:
-        raise TypedError(f"an element of an associative list omits its key fields {', '.join(kind.keys)}: {item!r}")
+        keys = " ".join(f'"{name}"' for name in kind.keys)
+        raise TypedError(
+            f"associative list with keys has an element that omits all key fields [{keys}] "
+            "(and doesn't have default values for any key fields)"
+        )
     return f"k:{orjson.dumps(found, option=orjson.OPT_SORT_KEYS).decode()}"
 
 

@@ -19,11 +19,10 @@ CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
 class CustomStrategy(Strategy):
     """Every change but one of the metadata counts as a generation; the status endpoint changes the status only."""
 
-    unconditional = False
-
     def __init__(self, group: str, plural: str, *, has_status: bool) -> None:
         super().__init__(group, plural, has_status=has_status)
         self.has_generation = True
+        self.unconditional = False
 
     def warnings(self, old: Object | None, new: Object) -> Iterable[str]:
         return custom.warnings(old, new)
@@ -44,8 +43,6 @@ class CustomStrategy(Strategy):
 
 class DefinitionStrategy(Strategy):
     """A CustomResourceDefinition remembers its storage versions and stays until its objects are gone."""
-
-    unconditional = False
 
     def prepare_create(self, obj: Object) -> None:
         super().prepare_create(obj)

@@ -70,8 +70,7 @@ def keep(old: Object, new: Object, target: errors.Target) -> None:
             "the namespace of the provided object does not match the namespace sent on the request", target
         )
     if after.get("uid") and after["uid"] != before.get("uid"):
-        why = f"Precondition failed: UID in precondition: {after['uid']}, UID in object meta: {before.get('uid')}"
-        raise errors.conflict(target, why)
+        raise errors.other_uid(target, after["uid"], before.get("uid"))
     if after.get("resourceVersion") and after["resourceVersion"] != before["resourceVersion"]:
         raise errors.modified(target)
     after["resourceVersion"] = before["resourceVersion"]

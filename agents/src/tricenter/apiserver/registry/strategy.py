@@ -39,18 +39,52 @@ _GENERATION = {
 """Resources whose generation counts changes of what is wanted."""
 
 
+_VERSIONED = {
+    ("admissionregistration.k8s.io", "mutatingwebhookconfigurations"),
+    ("admissionregistration.k8s.io", "validatingadmissionpolicies"),
+    ("admissionregistration.k8s.io", "validatingadmissionpolicybindings"),
+    ("admissionregistration.k8s.io", "validatingwebhookconfigurations"),
+    ("apiextensions.k8s.io", "customresourcedefinitions"),
+    ("apiregistration.k8s.io", "apiservices"),
+    ("coordination.k8s.io", "leases"),
+    ("node.k8s.io", "runtimeclasses"),
+    ("policy", "poddisruptionbudgets"),
+    ("storage.k8s.io", "csidrivers"),
+    ("storage.k8s.io", "csinodes"),
+    ("storage.k8s.io", "csistoragecapacities"),
+    ("storage.k8s.io", "volumeattachments"),
+}
+"""Resources whose updates must say what they are based on (AllowUnconditionalUpdate is false)."""
+
+_CREATED_BY_UPDATE = {
+    ("", "endpoints"),
+    ("", "events"),
+    ("", "limitranges"),
+    ("", "services"),
+    ("coordination.k8s.io", "leases"),
+    ("events.k8s.io", "events"),
+    ("node.k8s.io", "runtimeclasses"),
+    ("rbac.authorization.k8s.io", "clusterrolebindings"),
+    ("rbac.authorization.k8s.io", "clusterroles"),
+    ("rbac.authorization.k8s.io", "rolebindings"),
+    ("rbac.authorization.k8s.io", "roles"),
+}
+"""Resources that a PUT creates where there is none of the name (AllowCreateOnUpdate is true)."""
+
+
 class Strategy:
     """The rules that hold for every kind."""
 
     returns_deleted = False
     """Whether a delete answers with the object instead of a Status."""
 
-    unconditional = True
-    """Whether an update may leave out the resourceVersion it is based on."""
-
     def __init__(self, group: str, plural: str, *, has_status: bool) -> None:
         self.has_status = has_status
         self.has_generation = (group, plural) in _GENERATION
+        self.unconditional = (group, plural) not in _VERSIONED
+        """Whether an update may leave out the resourceVersion it is based on."""
+        self.created_by_update = (group, plural) in _CREATED_BY_UPDATE
+        """Whether an update of what is not there creates it."""
         self._warns = warnings.place(group, plural)
 
     def prepare_create(self, obj: Object) -> None:

@@ -19,7 +19,7 @@ from tricenter.apiserver.resources import Resource
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 JSON = "application/json"
-_YAML_TYPES = ("application/yaml", "application/x-yaml", "text/yaml")
+YAML = "application/yaml"
 _DEPTH = 200
 """Deepest nesting of a YAML body; that of JSON is what can be written again (254)."""
 
@@ -67,18 +67,22 @@ def media_type(http: web.BaseRequest) -> str:
     return http.headers.get("Content-Type", "application/json").partition(";")[0].strip().lower() or "application/json"
 
 
-def parse(body: bytes, media: str) -> Any:
-    """Decode JSON, YAML or Kubernetes protobuf. Raises BadRequest."""
-    if media in _YAML_TYPES:
+def parse(body: bytes, media: str, *, protobuf: bool = True) -> Any:
+    """Decode JSON, YAML or, where it is taken, Kubernetes protobuf. Raises BadRequest, UnsupportedMedia."""
+    if media == JSON:
+        return parse_json(body)
+    if media == YAML:
         return _parse_yaml(body)
-    if media == decode.MEDIA:
+    if media == decode.MEDIA and protobuf:
         return decode.decode(body)
-    if media not in ("application/json", "text/plain", "application/x-www-form-urlencoded", "*/*"):
-        raise errors.UnsupportedMedia(
-            "the body of the request was in an unknown format - accepted media types include: "
-            "application/json, application/yaml"
-        )
-    return parse_json(body)
+    raise unsupported(JSON, YAML, *([decode.MEDIA] if protobuf else []))
+
+
+def unsupported(*accepted: str) -> errors.UnsupportedMedia:
+    """The answer to a body of another media type (apiserver endpoints/handlers/negotiation/errors.go)."""
+    return errors.UnsupportedMedia(
+        f"the body of the request was in an unknown format - accepted media types include: {', '.join(accepted)}"
+    )
 
 
 def parse_json(body: bytes) -> Any:

@@ -155,8 +155,7 @@ def _check(call: Call, obj: Object, wanted: DeleteOptions) -> None:
     """Preconditions of the delete. Raises Conflict."""
     metadata, target = obj["metadata"], call.target
     if wanted.uid and wanted.uid != metadata.get("uid"):
-        why = f"Precondition failed: UID in precondition: {wanted.uid}, UID in object meta: {metadata.get('uid')}"
-        raise errors.conflict(target, why)
+        raise errors.other_uid(target, wanted.uid, metadata.get("uid"))
     if wanted.version and wanted.version != metadata.get("resourceVersion"):
         have = metadata.get("resourceVersion")
         given = f"ResourceVersion in precondition: {wanted.version}"

@@ -77,10 +77,7 @@ def media(kind: Kind) -> tuple[str, ...]:
 
 def unsupported(kind: Kind | None = None) -> errors.UnsupportedMedia:
     """The answer to another content type."""
-    text = ", ".join(MEDIA if kind is None else media(kind))
-    return errors.UnsupportedMedia(
-        f"the body of the request was in an unknown format - accepted media types include: {text}"
-    )
+    return bodies.unsupported(*(MEDIA if kind is None else media(kind)))
 
 
 def _rejected(error: patches.PatchError) -> errors.Invalid:

@@ -61,8 +61,7 @@ def scaled(kind: Kind, obj: Object, scale: Object, target: errors.Target) -> Obj
     if version and version != metadata["resourceVersion"]:
         raise errors.modified(target)
     if wanted.get("uid") and wanted["uid"] != metadata.get("uid"):
-        why = f"Precondition failed: UID in precondition: {wanted['uid']}, UID in object meta: {metadata.get('uid')}"
-        raise errors.conflict(target, why)
+        raise errors.other_uid(target, wanted["uid"], metadata.get("uid"))
     replicas = (scale.get("spec") or {}).get("replicas") or 0
     if not isinstance(replicas, int) or isinstance(replicas, bool) or replicas < 0:
         detail = "must be greater than or equal to 0"

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 from aiohttp import web
 
-from tricenter.apimachinery import copies, fielderrors, managedfields, times
+from tricenter.apimachinery import copies, fielderrors
 from tricenter.apiserver import errors
+from tricenter.apiserver.auth.authorize import Authorizer, of_info
 from tricenter.apiserver.config import Config
 from tricenter.apiserver.protobuf import decode
 from tricenter.apiserver.registry import conversion, fieldcheck, strategies
 from tricenter.apiserver.registry.allocation import Allocation
-from tricenter.apiserver.requestinfo import truth
-from tricenter.apiserver.rest import bodies, patching, written
+from tricenter.apiserver.rest import applying, bodies, patching, written
 from tricenter.apiserver.rest.call import Call
-from tricenter.apiserver.rest.changes import Changes, bare
+from tricenter.apiserver.rest.changes import Changes
 from tricenter.apiserver.rest.written import Written, answer
 from tricenter.apiserver.storage.leases import Leases
 from tricenter.apiserver.storage.store import Lost, Store
@@ -30,12 +31,22 @@ _GENERATED_ATTEMPTS = 8
 class Writes:
     """Answers create, update and patch; `modify` is the loop that subresources use too."""
 
-    def __init__(self, config: Config, store: Store, changes: Changes, allocation: Allocation, leases: Leases) -> None:
+    def __init__(
+        self,
+        *,
+        config: Config,
+        store: Store,
+        changes: Changes,
+        allocation: Allocation,
+        leases: Leases,
+        authorizer: Authorizer,
+    ) -> None:
         self._config = config
         self._store = store
         self.changes = changes
         self._allocation = allocation
         self._leases = leases
+        self._authorizer = authorizer
 
     # --- create ---
 
@@ -87,20 +98,47 @@ class Writes:
     # --- update ---
 
     async def update(self, call: Call) -> web.StreamResponse:
-        """PUT."""
+        """PUT; it creates objects of the kinds whose strategy says so (registry/generic/registry/store.go)."""
         body = await bodies.read(call.http, self._config.max_body_bytes)
         obj = _decoded(call, body, bodies.media_type(call.http))
-
-        if not strategies.of(call.resource.kind).unconditional and not obj["metadata"].get("resourceVersion"):
-            raise _unconditional(call, obj)
+        if not obj["metadata"].get("name"):
+            text = f"the name of the object ({call.info.name} based on URL) was undeterminable: name must be provided"
+            raise errors.BadRequest(text)
+        strategy = strategies.of(call.resource.kind)
 
         async def change(old: Object) -> Object:
+            if not strategy.unconditional and not obj["metadata"].get("resourceVersion"):
+                raise _unconditional(call, obj)
             return await self.changes.updated(call, old, copies.deep(obj))
 
-        return answer(call, await self.modify(call, change))
+        return await self._upsert(call, change, lambda: _put(call, obj))
+
+    async def _upsert(
+        self, call: Call, change: Change, make: Callable[[], Object], *, managed: bool = True
+    ) -> web.StreamResponse:
+        """Change the object that a request names, or create what `make` gives when there is none.
+
+        Who creates in this way must be allowed to (withAuthorization in apiserver endpoints/handlers/update.go).
+        """
+        found = await self._modified(call, change)
+        if found is None:
+            new = make()
+            self._authorizer.require(of_info(call.user, replace(call.info, verb="create")))
+            try:
+                return answer(call, await self.insert(call, new, managed=managed), code=201)
+            except errors.AlreadyExists:
+                found = await self.modify(call, change)
+        return answer(call, found)
 
     async def modify(self, call: Call, change: Change) -> Written:
-        """Change the object that a request names. Raises NotFound and what `change` raises.
+        """Change the object that a request names. Raises NotFound and what `change` raises."""
+        found = await self._modified(call, change)
+        if found is None:
+            raise errors.not_found(call.target)
+        return found
+
+    async def _modified(self, call: Call, change: Change) -> Written | None:
+        """The same, None when there is no such object.
 
         `change` leaves the object it is given as it is. An object that waits for its end goes with the update that
         removes its last finalizer.
@@ -133,14 +171,14 @@ class Writes:
             raise
         if stored is None:
             await self._allocation.undo(taken)
-            raise errors.not_found(call.target)
+            return None
         await self._allocation.undo(released)
         return Written(call.resource, stored)
 
-    async def _rehearse(self, call: Call, key: str, change: Change) -> Written:
+    async def _rehearse(self, call: Call, key: str, change: Change) -> Written | None:
         stored = await self._store.get(key)
         if stored is None:
-            raise errors.not_found(call.target)
+            return None
         return Written(call.resource, await change(conversion.to_served(call.resource, stored.load())))
 
     # --- patch ---
@@ -161,39 +199,14 @@ class Writes:
         return answer(call, await self.modify(call, change))
 
     async def _apply(self, call: Call, body: bytes) -> web.StreamResponse:
-        """Server-side apply (KEP-555); an object that does not exist is created."""
-        applied = _decoded(call, body, "application/yaml")
-        _check_applied(call, applied)
-        try:
-            return answer(call, await self.modify(call, lambda old: self._applied(call, old, applied)))
-        except errors.NotFound:
-            if call.info.subresource or applied["metadata"].get("uid"):
-                raise
-        new = self._merge(call, None, applied)
-        try:
-            return answer(call, await self.insert(call, new, managed=False), code=201)
-        except errors.AlreadyExists:
-            return answer(call, await self.modify(call, lambda old: self._applied(call, old, applied)))
+        """Server-side apply; an object that does not exist is created."""
+        applied = applying.check(call, _parsed(call, body, bodies.YAML))
 
-    async def _applied(self, call: Call, old: Object, applied: Object) -> Object:
-        new = await self.changes.updated(call, old, self._merge(call, old, applied), managed=False)
-        return old if _same_owners(old, new) and bare(old) == bare(new) else new
+        async def change(old: Object) -> Object:
+            new = await self.changes.updated(call, old, applying.merged(call, old, applied), managed=False)
+            return old if applying.unchanged(old, new) else new
 
-    def _merge(self, call: Call, live: Object | None, applied: Object) -> Object:
-        try:
-            return managedfields.apply(
-                copies.deep(live),
-                copies.deep(applied),
-                kind=call.resource.kind,
-                manager=call.manager,
-                force=truth(call.query.get("force")),
-                subresource=call.info.subresource,
-                now=times.now(),
-            )
-        except managedfields.ApplyConflict as error:
-            raise errors.Conflict(str(error), errors.Target(), error.causes) from error
-        except managedfields.TypedError as error:
-            raise errors.BadRequest(f"failed to create typed patch object: {error}") from error
+        return await self._upsert(call, change, lambda: applying.made(call, applied), managed=False)
 
     async def _lease(self, call: Call) -> int:
         """Events expire; nothing else does."""
@@ -209,32 +222,30 @@ def _unconditional(call: Call, obj: Object) -> errors.Invalid:
     return errors.invalid(target, [problem])
 
 
+def _put(call: Call, obj: Object) -> Object:
+    """The object that a PUT creates. Raises NotFound, Conflict."""
+    metadata = obj["metadata"]
+    if metadata.get("uid"):
+        raise errors.other_uid(call.target, metadata["uid"], "")
+    if call.info.subresource or not strategies.of(call.resource.kind).created_by_update:
+        raise errors.not_found(call.target)
+    new = copies.deep(obj)
+    new["metadata"].pop("resourceVersion", None)
+    return new
+
+
 def _decoded(call: Call, body: bytes, media: str) -> Object:
-    """The object of a body. Raises BadRequest."""
-    data = bodies.parse(body, media)
+    """The object of a body. Raises BadRequest, UnsupportedMedia."""
+    return bodies.as_object(_parsed(call, body, media), call.resource)
+
+
+def _parsed(call: Call, body: bytes, media: str) -> Any:
+    data = bodies.parse(body, media, protobuf=call.resource.kind.structural is None)
     if media != decode.MEDIA:
         fieldcheck.check_duplicates(call, body, data)
-    return bodies.as_object(data, call.resource)
+    return data
 
 
 def _finished(obj: Object, finalizers: list[str]) -> bool:
     metadata = obj["metadata"]
     return bool(metadata.get("deletionTimestamp")) and not finalizers and not metadata.get("deletionGracePeriodSeconds")
-
-
-def _same_owners(old: Object, new: Object) -> bool:
-    """Whether the record of owners is the same but for its times."""
-
-    def timeless(obj: Object) -> list[Object]:
-        return [{**entry, "time": ""} for entry in obj["metadata"].get("managedFields") or ()]
-
-    return timeless(old) == timeless(new)
-
-
-def _check_applied(call: Call, applied: Object) -> None:
-    metadata = applied["metadata"]
-    if metadata.get("managedFields"):
-        raise errors.BadRequest("metadata.managedFields must be nil")
-    if metadata.setdefault("name", call.info.name) != call.info.name:
-        text = f"the name of the object ({metadata['name']}) does not match the name on the URL ({call.info.name})"
-        raise errors.BadRequest(text)

@@ -1,0 +1,133 @@
+"""What holds for requests of every kind: PUT of what is not there, media types of bodies, HEAD, wrong types."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from apiserver_harness import Running, client_session
+
+pytestmark = pytest.mark.etcd
+
+LEASES = "/apis/coordination.k8s.io/v1/namespaces/default/leases"
+ROLES = "/apis/rbac.authorization.k8s.io/v1/namespaces/default/roles"
+MAPS = "/api/v1/namespaces/default/configmaps"
+APPLY = "application/apply-patch+yaml"
+
+
+def named(api_version: str, kind: str, name: str = "x", **metadata: Any) -> dict[str, Any]:
+    return {"apiVersion": api_version, "kind": kind, "metadata": {"name": name, **metadata}}
+
+
+# --- PUT ---
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (LEASES, {"spec": {"holderIdentity": "me"}}),
+        (ROLES, {"rules": []}),
+        ("/api/v1/namespaces/default/limitranges", {"spec": {"limits": [{"type": "Pod", "max": {"cpu": "1"}}]}}),
+        ("/api/v1/namespaces/default/services", {"spec": {"ports": [{"port": 80}]}}),
+    ],
+)
+async def test_a_put_creates_where_its_kind_lets_it(server: Running, path: str, body: dict[str, Any]) -> None:
+    """AllowCreateOnUpdate of the kind's strategy; a resource version is no condition, a uid is one."""
+    wrong = {**body, "metadata": {"name": "x", "uid": "u"}}
+    code, said = await server.call("PUT", f"{path}/x", wrong)
+    why = "Precondition failed: UID in precondition: u, UID in object meta: "
+    assert (code, said["reason"], said["message"].endswith(why)) == (409, "Conflict", True)
+    assert (await server.call("PUT", f"{path}/x?dryRun=All", {**body, "metadata": {"name": "x"}}))[0] == 201
+    assert (await server.call("GET", f"{path}/x"))[0] == 404
+    code, made = await server.call("PUT", f"{path}/x", {**body, "metadata": {"name": "x", "resourceVersion": "7"}})
+    assert (code, made["metadata"]["managedFields"][0]["operation"]) == (201, "Update")
+    code, again = await server.call("PUT", f"{path}/x", made)
+    assert (code, again["metadata"]["uid"]) == (200, made["metadata"]["uid"])
+
+
+async def test_a_put_of_other_kinds_finds_nothing(server: Running) -> None:
+    code, said = await server.call("PUT", f"{MAPS}/x", named("v1", "ConfigMap"))
+    assert (code, said["message"]) == (404, 'configmaps "x" not found')
+    assert (await server.call("PUT", f"{MAPS}/x", named("v1", "ConfigMap", uid="u")))[0] == 409
+    code, said = await server.call("PUT", f"{MAPS}/x", {"data": {}})
+    why = "the name of the object (x based on URL) was undeterminable: name must be provided"
+    assert (code, said["message"]) == (400, why)
+    assert (await server.call("PUT", "/api/v1/namespaces/default/services/x/status", named("v1", "Service")))[0] == 404
+
+
+async def test_who_creates_by_put_or_apply_must_be_allowed_to(server: Running) -> None:
+    """withAuthorization in apiserver pkg/endpoints/handlers/update.go: update alone is not enough."""
+    role = {**named("rbac.authorization.k8s.io/v1", "Role", "writer")}
+    role["rules"] = [{"apiGroups": ["*"], "resources": ["leases", "configmaps"], "verbs": ["update", "patch", "get"]}]
+    binding = named("rbac.authorization.k8s.io/v1", "RoleBinding", "writer") | {
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "writer"},
+        "subjects": [{"kind": "User", "name": "alice"}],
+    }
+    for path, obj in ((ROLES, role), (ROLES.replace("roles", "rolebindings"), binding)):
+        assert (await server.call("POST", path, obj))[0] == 201
+    lease, config = named("coordination.k8s.io/v1", "Lease"), named("v1", "ConfigMap")
+    async with client_session(server.parts.config.cert.parent, "alice") as session:
+        alice = Running(server.parts, session)
+        code, said = await alice.call("PUT", f"{LEASES}/x", lease)
+        assert (code, 'User "alice" cannot create resource "leases"' in said["message"]) == (403, True)
+        code, said = await alice.call("PATCH", f"{MAPS}/x?fieldManager=m", config, Content_Type=APPLY)
+        assert (code, 'User "alice" cannot create resource "configmaps"' in said["message"]) == (403, True)
+        made = (await server.call("POST", LEASES, lease))[1]
+        assert (await alice.call("PUT", f"{LEASES}/x", made))[0] == 200
+
+
+async def test_some_kinds_want_to_know_what_an_update_is_based_on(server: Running) -> None:
+    """AllowUnconditionalUpdate is false."""
+    await server.call("POST", LEASES, named("coordination.k8s.io/v1", "Lease"))
+    code, said = await server.call("PUT", f"{LEASES}/x", named("coordination.k8s.io/v1", "Lease"))
+    assert (code, said["details"]["causes"][0]["field"]) == (422, "metadata.resourceVersion")
+
+
+# --- media types ---
+
+PLAIN = ["application/json", "application/yaml"]
+BINARY = "application/vnd.kubernetes.protobuf"
+PATCHES = [f"application/{name}-patch+json" for name in ("json", "merge", "strategic-merge")]
+
+
+@pytest.mark.parametrize(
+    ("method", "media", "accepted"),
+    [
+        ("POST", "text/plain", [*PLAIN, BINARY]),
+        ("POST", "application/x-www-form-urlencoded", [*PLAIN, BINARY]),
+        ("PUT", "application/merge-patch+json", [*PLAIN, BINARY]),
+        ("PATCH", "application/json", [*PATCHES, APPLY]),
+        ("PATCH", "", [*PATCHES, APPLY]),
+        ("DELETE", "text/yaml", [*PLAIN, BINARY]),
+    ],
+)
+async def test_a_body_of_an_unknown_media_type(server: Running, method: str, media: str, accepted: list[str]) -> None:
+    await server.call("POST", MAPS, named("v1", "ConfigMap"))
+    path = MAPS if method == "POST" else f"{MAPS}/x"
+    code, said = await server.call(method, path, b"{}", Content_Type=media)
+    text = "the body of the request was in an unknown format - accepted media types include: "
+    assert (code, said["reason"]) == (415, "UnsupportedMediaType")
+    assert said["message"] == text + ", ".join(accepted)
+    assert (await server.call("GET", f"{MAPS}/x"))[0] == 200
+
+
+async def test_a_body_without_a_media_type_is_json(server: Running) -> None:
+    async with server.session.post(
+        server.base + MAPS, data=b'{"metadata": {"name": "x"}}', skip_auto_headers=["Content-Type"]
+    ) as answer:
+        assert answer.status == 201
+    assert (await server.call("POST", MAPS, b"metadata: {name: y}", Content_Type="application/yaml"))[0] == 201
+
+
+# --- HEAD ---
+
+
+async def test_head_is_for_paths_that_upstream_registers_without_a_method(server: Running) -> None:
+    for path, wanted in {
+        "/healthz": 200, "/readyz": 200, "/metrics": 200, "/openapi/v2": 200,
+        "/version": 405, "/api": 405, "/apis": 405, "/apis/apps/v1": 405, "/.well-known/openid-configuration": 405,
+        MAPS: 405, f"{MAPS}/x": 405, "/api/v1/nodes/x": 405,
+    }.items():  # fmt: skip
+        async with server.session.head(server.base + path) as answer:
+            assert (path, answer.status) == (path, wanted)
+            assert await answer.read() == b""
