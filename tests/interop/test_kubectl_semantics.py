@@ -33,3 +33,10 @@ def test_apply_on_the_server_refuses_unknown_fields_whatever_is_validated(k: Any
     said = k.refused("apply", "--server-side", "--validate=false", "-f", "-", stdin=applied)
     assert "failed to create typed patch object" in said
     assert ".datum: field not declared in schema" in said
+
+
+def test_a_wrong_type_is_told_as_by_a_decoder(k: Any) -> None:
+    said = k.refused(
+        "create", "--validate=false", "-f", "-", stdin=json.dumps(config_map("typed") | {"data": {"a": 1}})
+    )
+    assert 'ConfigMap in version "v1" cannot be handled as a ConfigMap: json: cannot unmarshal number' in said

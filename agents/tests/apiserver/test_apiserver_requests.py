@@ -131,3 +131,31 @@ async def test_head_is_for_paths_that_upstream_registers_without_a_method(server
         async with server.session.head(server.base + path) as answer:
             assert (path, answer.status) == (path, wanted)
             assert await answer.read() == b""
+
+
+# --- wrong types ---
+
+DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments"
+WRONG = "json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32"
+
+
+async def test_a_value_of_another_type_is_what_cannot_be_decoded(server: Running) -> None:
+    """400 from the decoder, with the first such value, where rules would be 422 with every broken one."""
+    labels = {"app": "web"}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "c", "image": "x"}]}}
+    obj = {"metadata": {"name": "x"}, "spec": {"selector": {"matchLabels": labels}, "template": template}}
+    wrong = {**obj, "spec": {**obj["spec"], "replicas": "3"}}
+    text = f'Deployment in version "v1" cannot be handled as a Deployment: {WRONG}'
+    code, said = await server.call("POST", DEPLOYMENTS, wrong)
+    assert (code, said["reason"], said["message"]) == (400, "BadRequest", text)
+    assert (await server.call("POST", DEPLOYMENTS, obj))[0] == 201
+    code, said = await server.call("PUT", f"{DEPLOYMENTS}/x", wrong)
+    assert (code, said["message"]) == (400, text)
+    patch = {"spec": {"replicas": "3"}}
+    code, said = await server.call("PATCH", f"{DEPLOYMENTS}/x", patch, Content_Type=PATCHES[1])
+    cause = said["details"]["causes"][0]
+    assert (code, cause["field"], cause["message"].endswith(WRONG)) == (422, "patch", True)
+    scale = {"metadata": {"name": "x"}, "spec": {"replicas": "3"}}
+    code, said = await server.call("PUT", f"{DEPLOYMENTS}/x/scale", scale)
+    text = f'Scale in version "v1" cannot be handled as a Scale: {WRONG.replace("Deployment", "Scale")}'
+    assert (code, said["message"]) == (400, text)

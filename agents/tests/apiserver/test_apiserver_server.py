@@ -174,7 +174,7 @@ async def test_apply_owns_fields_and_reports_conflicts(server: Running) -> None:
         (CONFIG_MAPS, b"\xff\xfe", {}, 400),
         (CONFIG_MAPS, b"[" * 100_000, {}, 400),
         (CONFIG_MAPS, b'{"metadata": 3}', {}, 400),
-        (CONFIG_MAPS, b'{"metadata": {"name": 3}}', {}, 422),
+        (CONFIG_MAPS, b'{"metadata": {"name": 3}}', {}, 400),
         (CONFIG_MAPS, b'{"kind": "Pod", "apiVersion": "v1"}', {}, 400),
         (CONFIG_MAPS, b'{"metadata": {"name": "x", "namespace": "other"}}', {}, 400),
         (CONFIG_MAPS, b"a: &a [*a]", {"Content_Type": "application/yaml"}, 400),

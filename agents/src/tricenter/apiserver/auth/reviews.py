@@ -7,8 +7,8 @@ from typing import Any
 
 from aiohttp import web
 
-from tricenter.apimachinery import fielderrors, schema, times
-from tricenter.apimachinery.fielderrors import REASON_REQUIRED, FieldError
+from tricenter.apimachinery import fielderrors, times
+from tricenter.apimachinery.fielderrors import FieldError
 from tricenter.apiserver import errors
 from tricenter.apiserver.auth.authenticate import Authenticator
 from tricenter.apiserver.auth.authorize import Authorizer
@@ -50,7 +50,7 @@ class Reviews:
         obj = bodies.as_object(bodies.parse(raw, bodies.media_type(call.http)), call.resource)
         fieldcheck.check(call, obj)
         # Only what has a wrong type is refused here; what is missing, each review knows better.
-        _refuse(call, [item for item in schema.validate(call.resource.kind, obj) if item.reason != REASON_REQUIRED])
+        fieldcheck.refuse_mistyped(call, obj, call.resource.kind.definition)
         obj["spec"] = obj.get("spec") or {}
         return obj
 

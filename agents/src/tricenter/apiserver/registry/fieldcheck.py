@@ -1,11 +1,15 @@
-"""Fields that a kind does not have (KEP-2885, server-side field validation)."""
+"""Objects that are not as their kind says: unknown fields (KEP-2885, server-side field validation), wrong types."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
 
-from tricenter.apimachinery import schema
+import orjson
+
+from tricenter.apimachinery import fielderrors, schema
+from tricenter.apimachinery.fielderrors import FieldError
 from tricenter.apiserver import errors
 from tricenter.apiserver.rest import duplicates
 from tricenter.apiserver.rest.call import Call
@@ -41,6 +45,32 @@ def check_duplicates(call: Call, body: bytes, data: Any) -> None:
     """Refuse or warn of members that a body names twice, as the request wants it. Raises BadRequest."""
     if _level(call) != "Ignore":
         _complain(call, duplicates.find(body, data))
+
+
+def refuse(call: Call, obj: dict[str, Any], problems: Sequence[FieldError]) -> None:
+    """Raise what is wrong with an object: Invalid; for a built-in kind with a wrong type what a decoder says of it."""
+    if not problems:
+        return
+    kind = call.resource.kind
+    if kind.structural is None:
+        refuse_mistyped(call, obj, kind.definition)
+    raise errors.invalid(
+        errors.Target(group=kind.group, kind=kind.kind, name=obj["metadata"].get("name", "")), problems
+    )
+
+
+def refuse_mistyped(call: Call, obj: dict[str, Any], definition: str) -> None:
+    """Refuse an object of a built-in type with a value that cannot be decoded. Raises BadRequest, Invalid.
+
+    A body with such a value is 400 upstream; a patch that leads to one is 422 (endpoints/handlers/{rest,patch}.go).
+    """
+    why = schema.mismatch(definition, obj)
+    if not why:
+        return
+    if call.info.verb == "patch":
+        raise errors.invalid(errors.Target(), [fielderrors.invalid("patch", orjson.dumps(obj).decode(), why)])
+    name, version = obj.get("kind", ""), str(obj.get("apiVersion", "")).rpartition("/")[2]
+    raise errors.BadRequest(f'{name} in version "{version}" cannot be handled as a {name}: {why}')
 
 
 def _level(call: Call) -> str:

@@ -71,7 +71,7 @@ class Changes:
         strategy.prepare_create(obj)
         defaults.fill_status(kind, obj)
         strategy.complete_create(obj)
-        _refuse(call, obj, validation.validate_create(kind, obj))
+        fieldcheck.refuse(call, obj, validation.validate_create(kind, obj))
         await self._admission.validate(Attributes(call, CREATE, obj, None))
         _warn(call, None, obj)
         return obj
@@ -106,7 +106,7 @@ class Changes:
             strategy.prepare_change(subresource, old, new)
         # A Scale is a short way to write the object itself, so the object's own rules hold.
         rules = "" if subresource == "scale" else subresource
-        _refuse(call, new, validation.validate_update(kind, old, new, subresource=rules))
+        fieldcheck.refuse(call, new, validation.validate_update(kind, old, new, subresource=rules))
         await self._admission.validate(attributes)
         _warn(call, old, new)
         return old if same and _equal(old, new) else new
@@ -116,9 +116,9 @@ def _check_types(call: Call, obj: Object) -> None:
     """What stumbles over a wrong type before validation comes to it is the client's mistake, not ours.
 
     Upstream's decoder refuses such an object at once; to check every object twice for that would cost too much.
-    Raises Invalid.
+    Raises BadRequest, Invalid.
     """
-    _refuse(call, obj, schema.validate(call.resource.kind, obj))
+    fieldcheck.refuse(call, obj, schema.validate(call.resource.kind, obj))
 
 
 def _touched(old: Object, new: Object) -> set[str]:
@@ -170,10 +170,3 @@ def _nameless(call: Call) -> errors.StatusError:
     kind = call.resource.kind
     problem = fielderrors.required("metadata.name", "name or generateName is required")
     return errors.invalid(errors.Target(group=kind.group, kind=kind.kind), [problem])
-
-
-def _refuse(call: Call, obj: Object, problems: list[Any]) -> None:
-    if problems:
-        kind = call.resource.kind
-        name = obj["metadata"].get("name", "")
-        raise errors.invalid(errors.Target(group=kind.group, kind=kind.kind, name=name), problems)

@@ -9,7 +9,7 @@ from aiohttp import web
 from tricenter.apimachinery import copies, fielderrors, times
 from tricenter.apiserver import errors
 from tricenter.apiserver.config import Config
-from tricenter.apiserver.registry import metadata, strategies
+from tricenter.apiserver.registry import fieldcheck, metadata, strategies
 from tricenter.apiserver.registry.namespaces import NamespaceStrategy
 from tricenter.apiserver.rest import answers, bodies, patching, scaling, shapes
 from tricenter.apiserver.rest.call import Call
@@ -20,6 +20,16 @@ from tricenter.apiserver.rest.tokenrequest import TokenRequests
 from tricenter.apiserver.rest.writes import Writes
 
 Object = dict[str, Any]
+
+
+_BODIES = {
+    "Binding": ("v1", "io.k8s.api.core.v1.Binding"),
+    "Eviction": ("policy/v1", "io.k8s.api.policy.v1.Eviction"),
+    "Namespace": ("v1", "io.k8s.api.core.v1.Namespace"),
+    "Scale": ("autoscaling/v1", "io.k8s.api.autoscaling.v1.Scale"),
+    "TokenRequest": ("authentication.k8s.io/v1", "io.k8s.api.authentication.v1.TokenRequest"),
+}
+"""Version and definition of what comes to a subresource."""
 
 
 class Subresources:
@@ -50,13 +60,16 @@ class Subresources:
         }
 
     async def body(self, call: Call, kind: str) -> Object:
-        """The object in the request's body; the kind of it is what the subresource takes."""
+        """The object in the request's body; the kind of it is what the subresource takes. Raises BadRequest."""
         raw = await bodies.read(call.http, self._config.max_body_bytes)
         data = bodies.parse(raw, bodies.media_type(call.http))
         if not isinstance(data, dict) or data.get("kind", kind) != kind:
             raise errors.BadRequest(f"the body of the request must be a {kind}")
         if not isinstance(data.setdefault("metadata", {}), dict):
             raise errors.BadRequest("metadata is not an object")
+        version, definition = _BODIES[kind]
+        data = {"apiVersion": version, "kind": kind, **data}
+        fieldcheck.refuse_mistyped(call, data, definition)
         return data
 
     # --- scale ---
@@ -139,8 +152,7 @@ class Subresources:
         async def step(pod: Object) -> Object:
             have = pod["metadata"].get("uid")
             if wanted_uid and wanted_uid != have:
-                why = f"Precondition failed: UID in precondition: {wanted_uid}, UID in object meta: {have}"
-                raise errors.conflict(call.target, why)
+                raise errors.other_uid(call.target, wanted_uid, have)
             return bound(copies.deep(pod), target["name"], binding["metadata"].get("annotations") or {}, call.target)
 
         await self._writes.modify(call, step)

@@ -1,0 +1,166 @@
+"""Why a value cannot be decoded into the Go type of a built-in kind, in the words of Go's decoder.
+
+Upstream decodes a body before anything looks into it (sigs.k8s.io/json, UnmarshalTypeError): a value of another type is
+400 with the first such place. Our validator finds such values too; only then is this walk made, for the words.
+"""
+
+import base64
+import binascii
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tricenter.apimachinery import quantity, times
+from tricenter.apimachinery.schema import definitions
+
+_PREFIX = "#/$defs/"
+_BITS = {"int32": 31, "int64": 63}
+_FREE = ("RawExtension", "FieldsV1", "JSON", "JSONSchemaPropsOrArray", "JSONSchemaPropsOrBool",
+         "JSONSchemaPropsOrStringArray")  # fmt: skip
+"""Types that take any value."""
+
+Schema = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where in the object a value is: the Go struct that holds it, and the fields on the way there."""
+
+    struct: str = ""
+    fields: tuple[str, ...] = ()
+
+    def refused(self, value: Any, wanted: str, *, shown: bool = False) -> str:
+        """The decoder's words for a value of another type, or (`shown`) for a number that the type cannot hold."""
+        given = f"number {value}" if shown else _name(value)
+        where = f"struct field {self.struct}.{'.'.join(self.fields)}" if self.fields else "value"
+        return f"json: cannot unmarshal {given} into Go {where} of type {wanted}"
+
+
+def mismatch(definition: str, obj: Any) -> str:
+    """Why the first value of another type cannot be decoded; empty when all can."""
+    return next(_walk(obj, {"$ref": f"{_PREFIX}{definition}"}, _Place()), "")
+
+
+def _walk(value: Any, schema: Schema, at: _Place) -> Iterator[str]:
+    if value is None:
+        return
+    name = str(schema.get("$ref", "")).removeprefix(_PREFIX)
+    short = name.rpartition(".")[2]
+    if short in _FREE:
+        return
+    if special := _SPECIAL.get(short):
+        yield from special(value, at)
+        return
+    found = definitions.load()[name] if name else schema
+    if check := _CHECKS.get(_json_type(found)):
+        yield from check(value, found, replace(at, struct=short or at.struct), _go_type(schema), at)
+
+
+def _json_type(schema: Schema) -> str:
+    found = schema.get("type", "")
+    return next((item for item in found if item != "null"), "") if isinstance(found, list) else str(found)
+
+
+def _go_type(schema: Schema) -> str:
+    """How Go calls the type: `v1.PodSpec`, `[]v1.Container`, `map[string]string`, `int32`."""
+    if "$ref" in schema:
+        return ".".join(str(schema["$ref"]).split(".")[-2:])
+    kind = _json_type(schema)
+    if kind == "array":
+        return f"[]{_go_type(schema.get('items') or {})}"
+    if kind == "object":
+        return f"map[string]{_go_type(schema.get('additionalProperties') or {})}"
+    return {"boolean": "bool", "integer": str(schema.get("format", "int")), "number": "float64"}.get(kind, kind)
+
+
+def _name(value: Any) -> str:
+    """What the decoder calls a value of JSON."""
+    names = {bool: "bool", int: "number", float: "number", str: "string", list: "array", dict: "object"}
+    return names[type(value)]
+
+
+def _object(value: Any, schema: Schema, inside: _Place, wanted: str, at: _Place) -> Iterator[str]:
+    if not isinstance(value, dict):
+        yield at.refused(value, wanted)
+        return
+    fields, others = schema.get("properties") or {}, schema.get("additionalProperties")
+    for key, item in value.items():
+        if key in fields:
+            yield from _walk(item, fields[key], replace(inside, fields=(*at.fields, key)))
+        elif isinstance(others, Mapping):
+            yield from _walk(item, others, at)
+
+
+def _array(value: Any, schema: Schema, _: _Place, wanted: str, at: _Place) -> Iterator[str]:
+    if not isinstance(value, list):
+        yield at.refused(value, wanted)
+        return
+    for item in value:
+        yield from _walk(item, schema.get("items") or {}, at)
+
+
+def _string(value: Any, schema: Schema, _: _Place, wanted: str, at: _Place) -> Iterator[str]:
+    if not isinstance(value, str):
+        yield at.refused(value, "[]uint8" if schema.get("format") == "byte" else wanted)
+    elif schema.get("format") == "byte":
+        try:
+            base64.b64decode(value.replace("\n", "").replace("\r", ""), validate=True)
+        except (binascii.Error, ValueError):
+            yield f"illegal base64 data at input byte {_illegal(value)}"
+
+
+def _illegal(text: str) -> int:
+    """The place of the first character that is not of base64, else where the text breaks off."""
+    wrong = (index for index, char in enumerate(text) if not (char.isascii() and (char.isalnum() or char in "+/=\r\n")))
+    return next(wrong, len(text) // 4 * 4)
+
+
+def _integer(value: Any, _: Schema, __: _Place, wanted: str, at: _Place) -> Iterator[str]:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        yield at.refused(value, wanted)
+    elif isinstance(value, float) or not -(2 ** (bits := _BITS.get(wanted, 63))) <= value < 2**bits:
+        yield at.refused(value, wanted, shown=True)
+
+
+def _number(value: Any, _: Schema, __: _Place, wanted: str, at: _Place) -> Iterator[str]:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        yield at.refused(value, wanted)
+
+
+def _boolean(value: Any, _: Schema, __: _Place, wanted: str, at: _Place) -> Iterator[str]:
+    if not isinstance(value, bool):
+        yield at.refused(value, wanted)
+
+
+_CHECKS: dict[str, Callable[[Any, Schema, _Place, str, _Place], Iterator[str]]] = {
+    "object": _object, "array": _array, "string": _string, "integer": _integer, "number": _number,
+    "boolean": _boolean,
+}  # fmt: skip
+
+
+def _quantity(value: Any, _: _Place) -> Iterator[str]:
+    try:
+        quantity.parse(str(value) if isinstance(value, int | float | str) else "")
+    except quantity.QuantityError as error:
+        yield str(error)
+
+
+def _int_or_string(value: Any, at: _Place) -> Iterator[str]:
+    if not isinstance(value, str):
+        yield from _integer(value, {}, at, "int32", at)
+
+
+def _time(value: Any, at: _Place) -> Iterator[str]:
+    if not isinstance(value, str):
+        yield at.refused(value, "string")
+        return
+    try:
+        times.parse(value)
+    except ValueError:
+        shown = value.replace('"', '\\"')
+        yield f'parsing time "{shown}" as "2006-01-02T15:04:05Z07:00": cannot parse "{shown}" as "2006"'
+
+
+_SPECIAL: dict[str, Callable[[Any, _Place], Iterator[str]]] = {
+    "Quantity": _quantity, "IntOrString": _int_or_string, "Time": _time, "MicroTime": _time,
+}  # fmt: skip
