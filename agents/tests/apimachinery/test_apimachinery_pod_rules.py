@@ -36,6 +36,15 @@ def spread(**fields: Any) -> Object:
     }])  # fmt: skip
 
 
+def claims(*names: str, held: tuple[Object, ...] = ()) -> Object:
+    spec = one(resources={"claims": [*held]})["spec"]
+    return {"spec": {**spec, "resourceClaims": [{"name": name, "resourceClaimName": "c"} for name in names]}}
+
+
+def windows(**fields: Any) -> Object:
+    return context(windowsOptions=fields)
+
+
 def near(**term: Any) -> Object:
     return pod(affinity={"podAffinity": {FIELDS: [{**TERM, **term}]}})
 
@@ -107,6 +116,28 @@ REFUSED: list[tuple[Object, str]] = [
     (near(namespaces=["A_"]), f"spec.affinity.podAffinity.{FIELDS}[0].namespace: Invalid value"),
     (near(matchLabelKeys=["x"], mismatchLabelKeys=["x"]), (
         f'spec.affinity.podAffinity.{FIELDS}[0].matchLabelKeys[0]: Invalid value: "x": exists in both')),
+    (near(matchLabelKeys=["a"], labelSelector={"matchLabels": {"a": "b"}, "matchExpressions": [
+        {"key": "a", "operator": "In", "values": ["b"]}]}),
+     f'spec.affinity.podAffinity.{FIELDS}[0][0]: Invalid value: "a": exists in both matchLabelKeys and labelSelector'),
+    (claims("a", "a"), 'spec.resourceClaims[1].name: Duplicate value: "a"'),
+    (claims("A"), 'spec.resourceClaims[0].name: Invalid value: "A": a lowercase RFC 1123 label'),
+    (pod(resourceClaims=[{"name": "a"}]), "spec.resourceClaims[0]: Invalid value: "),
+    (claims("b", held=({"name": "a"},)), (
+        f'{C}resources.claims[0]: Not found: "a": must be one of the names in pod.spec.resourceClaims: b')),
+    (claims("a", held=({"name": "a", "request": "r"}, {"name": "a"})), f'{C}resources.claims[1]: Duplicate value: "a"'),
+    (windows(gmsaCredentialSpecName="A_"), "spec.securityContext.windowsOptions.gmsaCredentialSpecName: Invalid value"),
+    (windows(runAsUserName=""), (
+        'spec.securityContext.windowsOptions.runAsUserName: Invalid value: "": runAsUserName cannot be an empty string'
+    )),
+    (windows(runAsUserName="a\\b\\c"), "spec.securityContext.windowsOptions.runAsUserName: Invalid value: "),
+    (windows(runAsUserName="a:b\\c"), "spec.securityContext.windowsOptions.runAsUserName: Invalid value: "),
+    (windows(runAsUserName="..."), "spec.securityContext.windowsOptions.runAsUserName: Invalid value: "),
+    (windows(hostProcess=True), (
+        "spec.hostNetwork: Invalid value: false: hostNetwork must be true if pod contains any hostProcess containers")),
+    (pod(containers=[
+        {"name": "a", "image": "x", "securityContext": {"windowsOptions": {"hostProcess": True}}},
+        {"name": "b", "image": "x"},
+    ]), 'spec: Invalid value: "": If pod contains any hostProcess containers then all containers must be'),
     ({**pod(), "metadata": {"finalizers": ["foo"]}}, (
         'metadata.finalizers[0]: Invalid value: "foo": name is neither a standard finalizer name nor')),
     ({**pod(), "metadata": {"annotations": {"container.apparmor.security.beta.kubernetes.io/z": "unconfined"}}},
@@ -140,6 +171,11 @@ def test_refused(fields: Object, line: str) -> None:
         volume(projected={"sources": [{}]}),
         spread(matchLabelKeys=["a"]),
         near(mismatchLabelKeys=["a"]),
+        near(
+            matchLabelKeys=["a"], labelSelector={"matchExpressions": [{"key": "a", "operator": "In", "values": ["b"]}]}
+        ),
+        claims("a", "b", held=({"name": "a"}, {"name": "b", "request": "r"}, {"name": "b", "request": "s"})),
+        windows(runAsUserName="NT AUTHORITY\\NETWORK SERVICE", gmsaCredentialSpecName="a.b"),
         pod(initContainers=[{"name": "i", "image": "x", "restartPolicy": "Always", "readinessProbe": EXEC}]),
         pod(os={"name": "linux"}),
     ],

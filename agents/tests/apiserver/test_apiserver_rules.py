@@ -86,3 +86,36 @@ async def test_resources_change_through_resize_only(server: Running, pod: str) -
     image = {"spec": {"containers": [{"name": "c", "image": "j"}]}}
     code, _ = await server.call("PATCH", f"{pod}/resize", image, Content_Type=STRATEGIC)
     assert code == 422
+
+
+async def test_a_new_pod_selects_by_its_own_labels_and_waits_behind_its_gates(server: Running) -> None:
+    """pkg/registry/core/pod/strategy.go: mutatePodAffinity, applySchedulingGatedCondition."""
+    required = "requiredDuringSchedulingIgnoredDuringExecution"
+    term = {"topologyKey": "z", "labelSelector": {}, "matchLabelKeys": ["hash"]}
+    spec = {
+        "containers": [{"name": "c", "image": "i"}],
+        "affinity": {"podAffinity": {required: [term]}},
+        "schedulingGates": [{"name": "a/b"}],
+    }
+    await server.call("POST", "/api/v1/namespaces/default/serviceaccounts", {"metadata": {"name": "default"}})
+    code, made = await server.call("POST", PODS, {"metadata": {"name": "p", "labels": {"hash": "1"}}, "spec": spec})
+    assert code == 201, made
+    (kept,) = made["spec"]["affinity"]["podAffinity"][required]
+    assert kept["labelSelector"] == {"matchExpressions": [{"key": "hash", "operator": "In", "values": ["1"]}]}
+    (condition,) = made["status"]["conditions"]
+    assert (condition["type"], condition["status"], condition["reason"]) == ("PodScheduled", "False", "SchedulingGated")
+    code, again = await server.call(
+        "PUT", f"{PODS}/p", {**made, "metadata": {**made["metadata"], "labels": {"a": "b"}}}
+    )
+    assert (code, again["spec"]) == (200, made["spec"]), "only a new pod is looked at"
+
+
+async def test_the_topology_that_v1_has_no_more_is_not_kept(server: Running) -> None:
+    slices = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
+    endpoint = {"addresses": ["10.0.0.1"], "deprecatedTopology": {"kubernetes.io/hostname": "n"}}
+    made = {"metadata": {"name": "s"}, "addressType": "IPv4", "endpoints": [endpoint]}
+    code, shown = await server.call("POST", slices, made)
+    assert (code, shown["endpoints"][0]) == (201, {"addresses": ["10.0.0.1"]})
+    shown["endpoints"][0]["deprecatedTopology"] = {"a": "b"}
+    code, shown = await server.call("PUT", f"{slices}/s", shown)
+    assert (code, "deprecatedTopology" in shown["endpoints"][0]) == (200, False)

@@ -11,6 +11,7 @@ from typing import Any
 Object = Mapping[str, Any]
 
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+_PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
 
 
 def tolerates(toleration: Object, taint: Object) -> bool:
@@ -77,3 +78,26 @@ def _compare(operator: str, value: str, limit: str) -> bool:
         return int(value) > int(limit) if operator == "Gt" else int(value) < int(limit)
     except ValueError:
         return False
+
+
+def select_by_own_labels(spec: Object, labels: Mapping[str, str]) -> None:
+    """Put the values of a pod's own labels into the selectors of its pod affinity, in place, once, at its creation.
+
+    `matchLabelKeys` name labels that others must share, `mismatchLabelKeys` those they must not (KEP-3633;
+    pkg/registry/core/pod applyMatchLabelKeysAndMismatchLabelKeys). A term without a selector matches nothing.
+    """
+    affinity = spec.get("affinity") or {}
+    for kind in ("podAffinity", "podAntiAffinity"):
+        found = affinity.get(kind) or {}
+        weighted = [item.get("podAffinityTerm") or {} for item in found.get(_PREFERRED) or ()]
+        for term in (*weighted, *(found.get(_REQUIRED) or ())):
+            chosen = term.get("labelSelector")
+            if chosen is not None:
+                _narrow(chosen, term.get("matchLabelKeys"), "In", labels)
+                _narrow(chosen, term.get("mismatchLabelKeys"), "NotIn", labels)
+
+
+def _narrow(chosen: Any, keys: Iterable[str] | None, operator: str, labels: Mapping[str, str]) -> None:
+    made = [{"key": key, "operator": operator, "values": [labels[key]]} for key in keys or () if key in labels]
+    if made:
+        chosen["matchExpressions"] = [*(chosen.get("matchExpressions") or ()), *made]

@@ -1,7 +1,7 @@
 """Rules of HorizontalPodAutoscaler (upstream pkg/apis/autoscaling/validation)."""
 
 from tricenter.apimachinery import fielderrors, names
-from tricenter.apimachinery.validation.rules import Errors, Object, each, named, parsed, sub
+from tricenter.apimachinery.validation.rules import Errors, Object, each, parsed, required_name, sub
 
 _KINDS = ("ContainerResource", "External", "Object", "Pods", "Resource")
 _FIELDS = {kind: kind[0].lower() + kind[1:] for kind in _KINDS}
@@ -33,10 +33,7 @@ def autoscaler(obj: Object) -> Errors:
 
 def _reference(target: Object, path: str) -> Errors:
     for key in ("kind", "name"):
-        if not target.get(key):
-            yield fielderrors.required(f"{path}.{key}")
-        else:
-            yield from named(names.path_segment, target[key], f"{path}.{key}")
+        yield from required_name(target, key, path, names.path_segment)
 
 
 def _metric(metric: Object, path: str) -> Errors:
@@ -70,11 +67,8 @@ def _named(kind: str, source: Object, path: str) -> Errors:
         return
     if kind == "Object":
         yield from _reference(sub(source, "describedObject"), f"{path}.describedObject")
-    name = sub(source, "metric").get("name")
-    if not name:
-        yield fielderrors.required(f"{path}.metric.name", "must specify a metric name")
-    else:
-        yield from named(names.path_segment, name, f"{path}.metric.name")
+    detail = "must specify a metric name"
+    yield from required_name(sub(source, "metric"), "name", f"{path}.metric", names.path_segment, detail)
 
 
 def _target(target: Object, path: str) -> Errors:

@@ -15,6 +15,7 @@ from tricenter.apimachinery.validation.rules import (
     one_of,
     port_number,
     required,
+    required_name,
     sub,
     unique,
 )  # fmt: skip
@@ -25,6 +26,7 @@ _MESSAGE_POLICIES = ("File", "FallbackToLogsOnError")
 _PROPAGATIONS = ("Bidirectional", "HostToContainer", "None")
 _RECURSIVE = ("Disabled", "Enabled", "IfPossible")
 _BLOCK_SOURCES = ("persistentVolumeClaim", "ephemeral")
+_ELSEWHERE = {"name": "in volumeMounts", "devicePath": "as a path in volumeMounts"}
 
 
 def container(obj: Object, path: str, *, never: bool = False, host_users: bool = True) -> Errors:
@@ -32,10 +34,7 @@ def container(obj: Object, path: str, *, never: bool = False, host_users: bool =
 
     `never`: the pod restarts nothing; `host_users`: user ids inside are those of the node.
     """
-    if not obj.get("name"):
-        yield fielderrors.required(f"{path}.name")
-    else:
-        yield from named(names.dns_label, obj["name"], f"{path}.name")
+    yield from required_name(obj, "name", path, names.dns_label)
     yield from required(obj, "image", path)
     yield from one_of(obj, "imagePullPolicy", path, _PULL_POLICIES)
     yield from one_of(obj, "terminationMessagePolicy", path, _MESSAGE_POLICIES)
@@ -110,27 +109,29 @@ def _recursive(mount: Object, path: str) -> Errors:
 
 
 def _devices(obj: Object, path: str, volumes: Mapping[str, Object]) -> Errors:
-    mounted = {mount.get("name") for _, mount in each(obj, "volumeMounts", path)}
-    places = {mount.get("mountPath") for _, mount in each(obj, "volumeMounts", path)}
+    """Volumes that a container gets as block devices: each once, and not mounted too."""
+    mounted = [mount for _, mount in each(obj, "volumeMounts", path)]
+    taken = {key: {mount.get(of) for mount in mounted} for key, of in (("name", "name"), ("devicePath", "mountPath"))}
+    seen: dict[str, set[str]] = {key: set() for key in taken}
     for where, device in each(obj, "volumeDevices", path):
-        name, target = device.get("name", ""), device.get("devicePath", "")
-        yield from required(device, "name", where)
-        yield from required(device, "devicePath", where)
-        if name not in volumes:
-            yield fielderrors.not_found(f"{where}.name", name)
-        elif not any(key in volumes[name] for key in _BLOCK_SOURCES):
-            detail = "can only use volume source type of PersistentVolumeClaim or Ephemeral for block mode"
-            yield fielderrors.invalid(f"{where}.name", name, detail)
-        if ".." in target.split("/"):
-            yield fielderrors.invalid(f"{where}.devicePath", target, "can not contain backsteps ('..')")
-        if name in mounted:
-            yield fielderrors.invalid(f"{where}.name", name, "must not already exist in volumeMounts")
-        if target in places:
-            yield fielderrors.invalid(f"{where}.devicePath", target, "must not already exist as a path in volumeMounts")
-    devices = list(each(obj, "volumeDevices", path))
-    for key in ("name", "devicePath"):
-        seen: set[str] = set()
-        for where, device in devices:
-            if device.get(key) in seen:
-                yield fielderrors.invalid(f"{where}.{key}", device[key], "must be unique")
-            seen.add(device.get(key, ""))
+        yield from _device(device, where, volumes)
+        for key, others in taken.items():
+            value = device.get(key, "")
+            if value in others:
+                yield fielderrors.invalid(f"{where}.{key}", value, f"must not already exist {_ELSEWHERE[key]}")
+            if value in seen[key]:
+                yield fielderrors.invalid(f"{where}.{key}", value, "must be unique")
+            seen[key].add(value)
+
+
+def _device(device: Object, path: str, volumes: Mapping[str, Object]) -> Errors:
+    name, target = device.get("name", ""), device.get("devicePath", "")
+    yield from required(device, "name", path)
+    yield from required(device, "devicePath", path)
+    if name not in volumes:
+        yield fielderrors.not_found(f"{path}.name", name)
+    elif not any(key in volumes[name] for key in _BLOCK_SOURCES):
+        detail = "can only use volume source type of PersistentVolumeClaim or Ephemeral for block mode"
+        yield fielderrors.invalid(f"{path}.name", name, detail)
+    if ".." in target.split("/"):
+        yield fielderrors.invalid(f"{path}.devicePath", target, "can not contain backsteps ('..')")

@@ -1,7 +1,7 @@
 """Rules of the environment of containers and of the downward API (upstream pkg/apis/core/validation)."""
 
 from tricenter.apimachinery import fielderrors, names, quantity
-from tricenter.apimachinery.validation.rules import Errors, Object, each, named, required
+from tricenter.apimachinery.validation.rules import Errors, Object, each, named, required, required_name
 
 _SOURCES = ("fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef")
 _PLAIN_FIELDS = {
@@ -22,10 +22,7 @@ _SEVERAL = "may not have more than one field specified at a time"
 def environment(obj: Object, path: str) -> Errors:
     """`env` and `envFrom` of a container."""
     for where, variable in each(obj, "env", path):
-        if not variable.get("name"):
-            yield fielderrors.required(f"{where}.name")
-        else:
-            yield from named(names.relaxed_env_name, variable["name"], f"{where}.name")
+        yield from required_name(variable, "name", where, names.relaxed_env_name)
         if variable.get("valueFrom") is not None:
             yield from _value_from(variable, f"{where}.valueFrom")
     for where, source in each(obj, "envFrom", path):
@@ -60,10 +57,7 @@ def _source(kind: str, source: Object, path: str) -> Errors:
         yield from resource_reference(source, path)
     else:
         yield from named(names.dns_subdomain, source.get("name", ""), f"{path}.name")
-        if not source.get("key"):
-            yield fielderrors.required(f"{path}.key")
-        else:
-            yield from named(names.config_key, source["key"], f"{path}.key")
+        yield from required_name(source, "key", path, names.config_key)
 
 
 def field_reference(source: Object, path: str, allowed: set[str]) -> Errors:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from tricenter.apimachinery import copies, fielderrors, names
-from tricenter.apimachinery.validation import probes, remembered, security
+from tricenter.apimachinery.validation import claims, probes, remembered, security, windows
 from tricenter.apimachinery.validation.containers import container, mounts
 from tricenter.apimachinery.validation.metadata import annotations
 from tricenter.apimachinery.validation.rules import (
@@ -73,6 +73,7 @@ def pod_spec(spec: Object, path: str) -> Errors:
     """The spec of a pod or of a template."""
     yield from volumes(spec, path)
     yield from _containers(spec, path)
+    yield from windows.host_process(spec, path, _all(spec, path))
     yield from remembered.check(_others, {key: value for key, value in spec.items() if key not in _APART}, path)
     if spec.get("os") is not None:
         yield from security.operating_system(spec, path, _all(spec, path))
@@ -84,6 +85,7 @@ def _others(spec: Object, path: str) -> Errors:
     yield from _identity(spec, path)
     yield from security.pod_context(spec, path)
     yield from _dns(spec, path)
+    yield from claims.pod_claims(spec, path)
     yield from scheduling(spec, path)
 
 
@@ -96,12 +98,15 @@ def _containers(spec: Object, path: str) -> Errors:
     if not spec.get("containers"):
         yield fielderrors.required(f"{path}.containers")
     known = {str(volume.get("name", "")): volume for _, volume in each(spec, "volumes", path)}
+    claimed = {str(claim.get("name")) for _, claim in each(spec, "resourceClaims", path)}
     never, host_users = spec.get("restartPolicy") == "Never", spec.get("hostUsers") is not False
     for where, found in _all(spec, path):
         # Names of volumes are often made for one pod; all else is the same in all pods of a workload.
         alike = {key: value for key, value in found.items() if key not in _MOUNTED}
         yield from remembered.check(container, alike, where, never=never, host_users=host_users)
         yield from mounts(found, where, known)
+        if "claims" in sub(found, "resources"):
+            yield from claims.container_claims(found, where, claimed)
     yield from unique((f"{where}.name", found.get("name")) for where, found in _all(spec, path))
     grace = spec.get("terminationGracePeriodSeconds")
     for where, found in each(spec, "containers", path):

@@ -39,6 +39,14 @@ def named(check: Callable[[str], list[str]], value: Any, path: str) -> Errors:
         yield fielderrors.invalid(path, value, reason)
 
 
+def required_name(obj: Object, key: str, path: str, check: Callable[[str], list[str]], detail: str = "") -> Errors:
+    """The field must be there, and a name of its kind."""
+    if obj.get(key):
+        yield from named(check, obj[key], f"{path}.{key}")
+    else:
+        yield fielderrors.required(f"{path}.{key}", detail)
+
+
 @lru_cache(maxsize=8192)
 def _reasons(check: Callable[[str], list[str]], value: str) -> tuple[str, ...]:
     """Objects name the same things again and again: containers, ports, labels, resources, nodes."""

@@ -9,6 +9,7 @@ from tricenter.apimachinery.validation.rules import (
     named,
     one_of,
     required,
+    required_name,
     selector,
     sub,
     unique,
@@ -97,6 +98,21 @@ def _spread_keys(found: Object, path: str) -> Errors:
             yield fielderrors.invalid(f"{path}.matchLabelKeys[{index}]", key, detail)
 
 
+def _doubly_selected(term: Object, path: str) -> Errors:
+    """Keys that a selector names besides the expression that the server has made of `matchLabelKeys`.
+
+    Upstream names the term itself, with the place of the key in its list.
+    """
+    chosen, keys = sub(term, "labelSelector"), list(term.get("matchLabelKeys") or ())
+    taken = {*sub(chosen, "matchLabels")}
+    for _, expression in each(chosen, "matchExpressions", path):
+        key = str(expression.get("key", ""))
+        if key in keys and key in taken:
+            detail = "exists in both matchLabelKeys and labelSelector"
+            yield fielderrors.invalid(f"{path}[{keys.index(key)}]", key, detail)
+        taken.add(key)
+
+
 def _label_keys(found: Object, name: str, path: str) -> Errors:
     keys = found.get(name) or ()
     if keys and found.get("labelSelector") is None:
@@ -173,11 +189,9 @@ def _pod_term(term: Object, path: str) -> Errors:
         yield from named(names.dns_label, namespace, f"{path}.namespace")
     for key in ("matchLabelKeys", "mismatchLabelKeys"):
         yield from _label_keys(term, key, path)
+    yield from _doubly_selected(term, path)
     for index, key in enumerate(term.get("matchLabelKeys") or ()):
         if key in (term.get("mismatchLabelKeys") or ()):
             detail = "exists in both matchLabelKeys and mismatchLabelKeys"
             yield fielderrors.invalid(f"{path}.matchLabelKeys[{index}]", key, detail)
-    if not term.get("topologyKey"):
-        yield fielderrors.required(f"{path}.topologyKey", "can not be empty")
-    else:
-        yield from named(names.qualified_name, term["topologyKey"], f"{path}.topologyKey")
+    yield from required_name(term, "topologyKey", path, names.qualified_name, "can not be empty")

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 
 from tricenter.apimachinery import fielderrors
+from tricenter.apimachinery.validation import windows
 from tricenter.apimachinery.validation.rules import Errors, Object, between, each, local_path, one_of, sub
 
 _ID_MAX = 2**31 - 1
@@ -36,6 +37,7 @@ def container_context(context: Object, path: str, *, host_users: bool) -> Errors
     if context.get("allowPrivilegeEscalation") is False:
         yield from _escalation(context, path)
     yield from _profiles(context, path)
+    yield from windows.options(context, path)
 
 
 def _escalation(context: Object, path: str) -> Errors:
@@ -63,6 +65,7 @@ def pod_context(spec: Object, path: str) -> Errors:
         )
     yield from _sysctls(context, where)
     yield from _profiles(context, where)
+    yield from windows.options(context, where)
     if spec.get("hostUsers") is False:
         for key in ("hostNetwork", "hostPID", "hostIPC"):
             if spec.get(key):

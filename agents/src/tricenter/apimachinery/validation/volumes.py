@@ -9,9 +9,9 @@ from tricenter.apimachinery.validation.rules import (
     amount,
     each,
     local_path,
-    named,
     one_of,
     required,
+    required_name,
     unique,
 )  # fmt: skip
 
@@ -30,10 +30,7 @@ _MAX_MODE = 0o777
 def volumes(spec: Object, path: str) -> Errors:
     """All volumes of a pod."""
     for where, volume in each(spec, "volumes", path):
-        if not volume.get("name"):
-            yield fielderrors.required(f"{where}.name")
-        else:
-            yield from named(names.dns_label, volume["name"], f"{where}.name")
+        yield from required_name(volume, "name", where, names.dns_label)
         content = {key: value for key, value in volume.items() if key != "name"}
         yield from remembered.check(source, content, where)
     yield from unique((f"{where}.name", volume.get("name")) for where, volume in each(spec, "volumes", path))

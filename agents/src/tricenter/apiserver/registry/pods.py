@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from tricenter.apimachinery import podresources
+from tricenter.apimachinery import placement, podresources, times
 from tricenter.apiserver.registry.strategy import Object, Strategy
 
 _DEFAULT_GRACE = 30
 _ENDED = ("Succeeded", "Failed")
+_GATED = {
+    "type": "PodScheduled",
+    "status": "False",
+    "reason": "SchedulingGated",
+    "message": "Scheduling is blocked due to non-empty scheduling gates",
+}
 
 
 class PodStrategy(Strategy):
@@ -19,8 +25,12 @@ class PodStrategy(Strategy):
         obj["status"] = {"phase": "Pending"}
 
     def complete_create(self, obj: Object) -> None:
-        """The class of service, which limit ranges and webhooks may have changed."""
-        obj["status"]["qosClass"] = podresources.qos_class(obj.get("spec") or {})
+        """What follows from a spec that limit ranges and webhooks may have changed, and from the pod's own labels."""
+        spec = obj.get("spec") or {}
+        obj["status"]["qosClass"] = podresources.qos_class(spec)
+        placement.select_by_own_labels(spec, obj["metadata"].get("labels") or {})
+        if spec.get("schedulingGates"):
+            obj["status"].setdefault("conditions", []).append({**_GATED, "lastTransitionTime": times.now_rfc3339()})
 
     def prepare_update(self, old: Object, new: Object) -> None:
         super().prepare_update(old, new)

@@ -13,10 +13,10 @@ from tricenter.apiserver.registry.strategy import Strategy
 from tricenter.apiserver.registry.workloads import (
     BeginsPending,
     CertificateRequestStrategy,
+    EndpointSliceStrategy,
     JobStrategy,
     KeepsStatus,
     ReturnsDeleted,
-    SpecOnly,
 )
 
 _OWN: dict[tuple[str, str], type[Strategy]] = {
@@ -32,7 +32,7 @@ _OWN: dict[tuple[str, str], type[Strategy]] = {
     ("apiextensions.k8s.io", "customresourcedefinitions"): DefinitionStrategy,
     ("batch", "jobs"): JobStrategy,
     ("certificates.k8s.io", "certificatesigningrequests"): CertificateRequestStrategy,
-    ("discovery.k8s.io", "endpointslices"): SpecOnly,
+    ("discovery.k8s.io", "endpointslices"): EndpointSliceStrategy,
     ("networking.k8s.io", "servicecidrs"): KeepsStatus,
 }
 

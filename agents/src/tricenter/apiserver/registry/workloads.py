@@ -30,11 +30,27 @@ class KeepsStatus(Strategy):
             obj["status"] = status
 
 
-class SpecOnly(Strategy):
-    """EndpointSlices and the like: everything but metadata is what is wanted."""
+class EndpointSliceStrategy(Strategy):
+    """Everything but metadata is what is wanted; topology was v1beta1's (pkg/registry/discovery/endpointslice)."""
+
+    def prepare_create(self, obj: Object) -> None:
+        super().prepare_create(obj)
+        _drop_topology(obj)
+
+    def prepare_update(self, old: Object, new: Object) -> None:
+        if new.get("endpoints") != old.get("endpoints"):
+            _drop_topology(new)
+        super().prepare_update(old, new)
 
     def wanted(self, obj: Object) -> Object:
         return {key: value for key, value in obj.items() if key != "metadata"}
+
+
+def _drop_topology(obj: Object) -> None:
+    """Writes of `deprecatedTopology` through v1 are ignored, as its description says."""
+    for endpoint in obj.get("endpoints") or ():
+        if isinstance(endpoint, dict):
+            endpoint.pop("deprecatedTopology", None)
 
 
 class JobStrategy(Strategy):
