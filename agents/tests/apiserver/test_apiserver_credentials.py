@@ -257,8 +257,9 @@ async def test_certificate_requests_are_approved_and_signed_by_whom_the_signer_t
         assert code == 403
         assert "signer with system:masters group is not allowed" in status["message"]
 
+        issued = base64.b64encode((pki / "ca.crt").read_bytes()).decode()
         approved = {"type": "Approved", "status": "True", "reason": "Mine", "message": ""}
-        made["status"] = {"conditions": [approved], "certificate": "eA=="}
+        made["status"] = {"conditions": [approved], "certificate": issued}
         code, status = await alice.call("PUT", f"{_REQUESTS}/a/approval", made)
         text = 'user not permitted to approve requests with signerName "kubernetes.io/kube-apiserver-client"'
         assert (code, text in status["message"]) == (403, True)
@@ -272,7 +273,7 @@ async def test_certificate_requests_are_approved_and_signed_by_whom_the_signer_t
         assert [item["type"] for item in after["status"]["conditions"]] == ["Approved"]
         assert after["status"]["conditions"][0]["lastUpdateTime"]
         assert "certificate" not in after["status"], "an approval is no signature"
-        code, status = await server.call("PUT", f"{_REQUESTS}/a/status", {**after, "status": {"certificate": "eA=="}})
+        code, status = await server.call("PUT", f"{_REQUESTS}/a/status", {**after, "status": {"certificate": issued}})
         assert code == 200
         assert [item["type"] for item in status["status"]["conditions"]] == ["Approved"], "a signer takes no approval"
 

@@ -23,6 +23,8 @@ Object = dict[str, Any]
 BEFORE_FIRST_APPLY = "before-first-apply"
 _KUBECTL = "kubectl"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+_OF_STATUS = ("status", "approval")
+"""Subresources that write the status."""
 _SYSTEM_METADATA = {
     "name", "namespace", "creationTimestamp", "selfLink", "uid", "clusterName", "generation", "managedFields",
     "resourceVersion",
@@ -50,7 +52,7 @@ def update(
     except TypedError:
         # Nobody can say who owns what; upstream takes the update and leaves the record as it was (UpdateNoErrors).
         return _finish(new, live, live)
-    if subresource != "status" and kind.subresource("status") is not None:
+    if subresource not in _OF_STATUS and kind.subresource("status") is not None:
         _without_status(change)
     managers = _disown(before, change, old or {}, new, kind)
     taken = fieldset.union(change.modified, change.added)

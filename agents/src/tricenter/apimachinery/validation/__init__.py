@@ -13,6 +13,7 @@ from tricenter.apimachinery.validation import (
     access,
     admission,
     autoscaling,
+    certificates,
     cluster,
     custom,
     definitions,
@@ -71,7 +72,7 @@ _CREATE: dict[tuple[str, str], _Create] = {
     (_RBAC, "ClusterRole"): access.cluster_role,
     (_RBAC, "RoleBinding"): access.role_binding,
     (_RBAC, "ClusterRoleBinding"): access.cluster_role_binding,
-    ("certificates.k8s.io", "CertificateSigningRequest"): access.signing_request,
+    ("certificates.k8s.io", "CertificateSigningRequest"): certificates.signing_request,
     ("scheduling.k8s.io", "PriorityClass"): access.priority_class,
     ("node.k8s.io", "RuntimeClass"): access.runtime_class,
     ("authentication.k8s.io", "TokenRequest"): access.token_request,
@@ -106,6 +107,7 @@ _UPDATE: dict[tuple[str, str], _Update] = {
     ("discovery.k8s.io", "EndpointSlice"): networking.endpoint_slice_update,
     (_RBAC, "RoleBinding"): access.role_binding_update,
     (_RBAC, "ClusterRoleBinding"): access.cluster_role_binding_update,
+    ("certificates.k8s.io", "CertificateSigningRequest"): certificates.update,
     ("scheduling.k8s.io", "PriorityClass"): access.priority_class_update,
     ("node.k8s.io", "RuntimeClass"): access.runtime_class_update,
     (_STORAGE, "StorageClass"): storage.storage_class_update,
@@ -115,6 +117,8 @@ _UPDATE: dict[tuple[str, str], _Update] = {
 
 # Updates through subresources that change the spec in a way the main resource does not allow.
 _SUBRESOURCE: dict[tuple[str, str, str], _Update] = {
+    ("certificates.k8s.io", "CertificateSigningRequest", "approval"): certificates.approval,
+    ("certificates.k8s.io", "CertificateSigningRequest", "status"): certificates.status,
     ("", "Pod", "resize"): pods.resize,
     ("", "Pod", "ephemeralcontainers"): pods.ephemeral_containers,
 }

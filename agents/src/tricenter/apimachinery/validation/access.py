@@ -1,6 +1,6 @@
-"""Rules of RBAC, certificates, priorities, runtime classes and tokens."""
+"""Rules of RBAC, priorities, runtime classes and tokens."""
 
-from tricenter.apimachinery import fielderrors, names, signing
+from tricenter.apimachinery import fielderrors, names
 from tricenter.apimachinery.validation.rules import (
     IMMUTABLE,
     Errors,
@@ -104,36 +104,6 @@ def cluster_role_binding_update(old: Object, new: Object) -> Errors:
 def _same_role(old: Object, new: Object) -> Errors:
     if old.get("roleRef") != new.get("roleRef"):
         yield fielderrors.invalid("roleRef", new.get("roleRef"), "cannot change roleRef")
-
-
-def signing_request(obj: Object) -> Errors:
-    """A CertificateSigningRequest."""
-    spec = sub(obj, "spec")
-    yield from required(spec, "request", "spec")
-    if spec.get("request") and signing.parse(spec["request"]) is None:
-        detail = "PEM block type must be CERTIFICATE REQUEST"
-        yield fielderrors.invalid("spec.request", spec["request"], detail)
-    usages = spec.get("usages") or []
-    if not usages:
-        yield fielderrors.required("spec.usages")
-    for index, usage in enumerate(usages):
-        if usage in usages[:index]:
-            yield fielderrors.duplicate(f"spec.usages[{index}]", usage)
-    signer = spec.get("signerName")
-    if not signer:
-        yield fielderrors.required("spec.signerName")
-    elif "/" not in signer:
-        yield fielderrors.invalid(
-            "spec.signerName", signer, "must be a fully qualified domain and path of the form 'example.com/signer-name'"
-        )
-    seconds = spec.get("expirationSeconds")
-    if seconds is not None and seconds < _MIN_SECONDS:
-        yield fielderrors.invalid(
-            "spec.expirationSeconds", seconds, "may not specify a duration less than 600 seconds (10 minutes)"
-        )
-    types = {found.get("type") for _, found in each(sub(obj, "status"), "conditions", "status")}
-    if {"Approved", "Denied"} <= types:
-        yield fielderrors.invalid("status.conditions", "", "Approved and Denied conditions are mutually exclusive")
 
 
 def priority_class(obj: Object) -> Errors:
