@@ -14,6 +14,15 @@ import pytest
 from tricenter_replica import cgroups, files, image, initrd, plan, process, state, warm
 
 
+@pytest.mark.parametrize(("key", "machines", "weight"), [("cpu.shares", 27, "27648"), ("cpu.weight", 200, "10000")])
+def test_machines_together_count_as_so_many_processes(tmp_path: Path, key: str, machines: int, weight: str) -> None:
+    (tmp_path / key).write_text("default")
+    for number in range(machines):
+        (tmp_path / f"machine{number}").mkdir()
+    cgroups.weigh(tmp_path)
+    assert (tmp_path / key).read_text() == weight
+
+
 def test_a_second_run_waits_for_the_first_and_names_it(tmp_path: Path) -> None:
     folder = state.State(tmp_path)
     said: list[str] = []
