@@ -42,21 +42,8 @@ def environment() -> Path:
     if not stamp.is_file() or stamp.read_text() != wanted:
         subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
         subprocess.run([folder / "bin/pip", "install", "--quiet", "--requirement", REQUIREMENTS], check=True)
-        give_oscrypto_an_openssl(folder)
         stamp.write_text(wanted)
     return folder / "bin"
-
-
-def give_oscrypto_an_openssl(folder: Path) -> None:
-    """The released oscrypto reads version numbers of single digits only, and Debian's OpenSSL is 3.0.19.
-
-    It takes another library when told before its first use, and a `.pth` file is run at each start of Python. The
-    number is read in oscrypto/_openssl/_libcrypto_cffi.py.
-    """
-    (site_packages,) = folder.glob("lib/python*/site-packages")
-    (crypto,) = site_packages.glob("psycopg2_binary.libs/libcrypto-*")
-    (ssl,) = site_packages.glob("psycopg2_binary.libs/libssl-*")
-    (site_packages / "oscrypto_openssl.pth").write_text(f"import oscrypto; oscrypto.use_openssl('{crypto}', '{ssl}')\n")
 
 
 @pytest.fixture(params=SUITES)
