@@ -209,7 +209,7 @@ async def test_the_failure_policy_decides_when_a_webhook_cannot_be_asked(
     server: Running, hooks: WebhookServer, decision: Object, reason: str
 ) -> None:
     hooks.decisions["/fails"] = lambda _: decision
-    await configure(server, "validating", hooks.hook("/fails", timeoutSeconds=1))
+    await configure(server, "validating", hooks.hook("/fails", timeoutSeconds=1 if "delay" in decision else 30))
     code, status = await create(server, "one")
     assert (code, status["reason"]) == (500, "InternalError")
     assert status["message"].startswith('Internal error occurred: failed calling webhook "fails.example.com": ')
