@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from tricenter.apimachinery import fielderrors, quantity
+from tricenter.apimachinery import alike, fielderrors, quantity
 
 Object = dict[str, Any]
 
@@ -64,6 +64,24 @@ def _of_template(found: Object, path: str) -> Iterator[str]:
     for key in (found.get("metadata") or {}).get("annotations") or ():
         if key in _ANNOTATIONS:
             yield f"{meta}.annotations[{key}]: {_ANNOTATIONS[key]}"
+    yield from _remembered(spec, head)
+
+
+_known: alike.Memory[tuple[str, ...]] = alike.Memory()
+
+
+def _remembered(spec: Object, head: str) -> tuple[str, ...]:
+    """What is to be said of a spec; the pods of a workload have the same."""
+    key = (head, alike.content(spec))
+    found = _known.get(key)
+    if found is None:
+        found = tuple(_of_spec(spec, head))
+        if not alike.has_made_name(found):
+            _known.learn(key, found)
+    return found
+
+
+def _of_spec(spec: Object, head: str) -> Iterator[str]:
     yield from _placing(spec, head)
     for index, volume in enumerate(spec.get("volumes") or ()):
         for kind in volume.keys() & _VOLUMES.keys():

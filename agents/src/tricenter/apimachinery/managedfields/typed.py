@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from tricenter.apimachinery import alike
 from tricenter.apimachinery.managedfields.fieldset import LEAF, Node, is_member, make
 from tricenter.apimachinery.schema.types import ANY, Shape, Type
 
@@ -89,7 +90,24 @@ def _map_set(value: dict[str, Any], kind: Type) -> Node | None:
     return children or None
 
 
+_CONTAINER = "io.k8s.api.core.v1.Container"
+_known: alike.Memory[Node] = alike.Memory()
+"""Field sets of lists of containers, which in a workload are the same and the largest part of a pod."""
+
+
 def _list_set(value: list[Any], kind: Type) -> Node | None:
+    if kind.element.name != _CONTAINER or not value:
+        return _elements(value, kind)
+    key = (alike.content(value),)
+    found = _known.get(key)
+    if found is None:
+        found = _elements(value, kind)
+        if found is not None and not alike.has_made_name(found):
+            _known.learn(key, found)
+    return found
+
+
+def _elements(value: list[Any], kind: Type) -> Node | None:
     elements: Node = {}
     for item in value:
         key = element_key(item, kind)

@@ -7,7 +7,9 @@ from functools import cached_property
 from typing import Any
 
 import jsonschema_rs
+import orjson
 
+from tricenter.apimachinery import alike
 from tricenter.apimachinery.fielderrors import FieldError
 from tricenter.apimachinery.records import Kind
 from tricenter.apimachinery.schema import custom, definitions, types, validators, walk
@@ -63,7 +65,28 @@ def prune(kind: Kind, obj: dict[str, Any]) -> list[str]:
     """
     if kind.structural is not None:
         return pruning.prune(obj, kind.structural)
-    return walk.prune(obj, of(kind).type)
+    spec = obj.get("spec")
+    if (kind.group, kind.kind) != ("", "Pod") or not isinstance(spec, dict):
+        return walk.prune(obj, of(kind).type)
+    return _prune_pod(of(kind).type, obj, spec)
+
+
+_clean: alike.Memory[bool] = alike.Memory()
+"""Specs of pods that have nothing to be pruned: those of a workload come again and again."""
+
+
+def _prune_pod(node: Type, obj: dict[str, Any], spec: dict[str, Any]) -> list[str]:
+    content = orjson.dumps(spec)
+    if _clean.get((content,)):
+        rest = {key: value for key, value in obj.items() if key != "spec"}
+        unknown = walk.prune(rest, node)
+        for key in obj.keys() - rest.keys() - {"spec"}:
+            del obj[key]
+        return unknown
+    unknown = walk.prune(obj, node)
+    if not unknown and orjson.dumps(spec) == content:
+        _clean.learn((content,), value=True)
+    return unknown
 
 
 def validate(kind: Kind, obj: dict[str, Any]) -> list[FieldError]:

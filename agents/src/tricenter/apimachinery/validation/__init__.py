@@ -6,7 +6,7 @@ Types are checked first (`schema.validate`); rules run on objects whose types ar
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from tricenter.apimachinery import fielderrors, schema
+from tricenter.apimachinery import alike, fielderrors, kinds, schema
 from tricenter.apimachinery.fielderrors import FieldError
 from tricenter.apimachinery.records import Kind
 from tricenter.apimachinery.validation import (
@@ -23,6 +23,7 @@ from tricenter.apimachinery.validation import (
     metadata,
     networking,
     pods,
+    security,
     services,
     storage,
     workloads,
@@ -33,6 +34,7 @@ __all__ = ["FieldError", "validate_create", "validate_update"]
 Object = dict[str, Any]
 _Create = Callable[[Object], Iterable[FieldError]]
 _Update = Callable[[Object, Object], Iterable[FieldError]]
+_POD = next(kind for kind in kinds.BUILTIN if (kind.group, kind.kind) == ("", "Pod"))
 _RBAC, _STORAGE, _NETWORK = "rbac.authorization.k8s.io", "storage.k8s.io", "networking.k8s.io"
 _ADMISSION = "admissionregistration.k8s.io"
 
@@ -128,6 +130,12 @@ def validate_create(kind: Kind, obj: Object) -> list[FieldError]:
     """What is wrong with a new object; empty when nothing is."""
     if kind.structural is not None:
         return custom.create(kind, obj)
+    if kind is _POD:
+        return _create_pod(obj)
+    return _create(kind, obj)
+
+
+def _create(kind: Kind, obj: Object) -> list[FieldError]:
     typed = schema.validate(kind, obj)
     if _misshapen(typed):
         return typed
@@ -136,11 +144,29 @@ def validate_create(kind: Kind, obj: Object) -> list[FieldError]:
     return _distinct([*typed, *found])
 
 
+_pods: alike.Memory[bool] = alike.Memory()
+"""Specs of pods that nothing was wrong with: those of a workload come again and again."""
+
+
+def _create_pod(obj: Object) -> list[FieldError]:
+    """A new pod; of one like another only what is its own is looked at: its metadata and its status."""
+    profiles = security.apparmor_profiles((obj.get("metadata") or {}).get("annotations") or {})
+    key = (alike.content([obj.get("spec"), profiles]),)
+    if _pods.get(key):
+        own = {name: value for name, value in obj.items() if name != "spec"}
+        if not schema.validate(_POD, own) and not any(metadata.check(_POD, own)):
+            return []
+    found = _create(_POD, obj)
+    if not found:
+        _pods.learn(key, value=True)
+    return found
+
+
 def validate_update(kind: Kind, old: Object, new: Object, *, subresource: str = "") -> list[FieldError]:
     """What is wrong with `new` in the place of `old`; through `status` and its like only metadata and types count."""
     if kind.structural is not None:
         return custom.update(kind, old, new, subresource=subresource)
-    typed = schema.validate(kind, new)
+    typed = _types_of_update(kind, old, new)
     if _misshapen(typed):
         return typed
     found = list(metadata.check_update(kind, old, new))
@@ -153,6 +179,13 @@ def validate_update(kind: Kind, old: Object, new: Object, *, subresource: str = 
     elif create := _CREATE.get(key):
         found += create(new)
     return _distinct([*typed, *found])
+
+
+def _types_of_update(kind: Kind, old: Object, new: Object) -> list[FieldError]:
+    """Wrong types and missing fields; the spec of a pod hardly ever changes, and stays valid as it is."""
+    if kind is _POD and new.get("spec") == old.get("spec"):
+        return schema.validate(kind, {key: value for key, value in new.items() if key != "spec"})
+    return schema.validate(kind, new)
 
 
 def _misshapen(errors: Iterable[FieldError]) -> bool:

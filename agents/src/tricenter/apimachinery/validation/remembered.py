@@ -4,43 +4,21 @@ Most objects are like others: the pods of a workload have the same containers, a
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, TypeVar
 
-import orjson
+from tricenter.apimachinery import alike
 
-from tricenter.apimachinery.fielderrors import FieldError
-from tricenter.apimachinery.validation.rules import Errors, Object
+Found = TypeVar("Found")
 
-_MOST_BYTES = 4 * 1024 * 1024
-"""Of the contents that are remembered, about five thousand containers; beyond it all are forgotten at once."""
-
-Rule = Callable[..., Errors]
+_faultless: alike.Memory[bool] = alike.Memory()
 
 
-class _Faultless:
-    """Rules with contents that they had nothing to say against."""
-
-    def __init__(self) -> None:
-        self._known: set[tuple[Any, ...]] = set()
-        self._bytes = 0
-
-    def check(self, rule: Rule, obj: Object, path: str, **context: Any) -> Iterable[FieldError]:
-        """The outcome of a rule that looks at nothing but `obj` and `context`; `path` only says where that is."""
-        content = orjson.dumps(obj)
-        key = (rule, content, *context.values())
-        if key in self._known:
-            return ()
-        found = list(rule(obj, path, **context))
-        if not found:
-            self._remember(key, len(content))
-        return found
-
-    def _remember(self, key: tuple[Any, ...], size: int) -> None:
-        if self._bytes > _MOST_BYTES:
-            self._known.clear()
-            self._bytes = 0
-        self._known.add(key)
-        self._bytes += size
-
-
-check = _Faultless().check
+def check(rule: Callable[..., Iterable[Found]], obj: dict[str, Any], path: str, **context: Any) -> Iterable[Found]:
+    """The outcome of a rule that looks at nothing but `obj` and `context`; `path` only says where that is."""
+    key = (rule, alike.content(obj), *context.values())
+    if _faultless.get(key):
+        return ()
+    found = list(rule(obj, path, **context))
+    if not found:
+        _faultless.learn(key, value=True)
+    return found

@@ -144,9 +144,14 @@ def _refused(places: Iterable[tuple[Object, str]], keys: tuple[str, ...], detail
                 yield fielderrors.forbidden(f"{path}.{key}", detail)
 
 
+def apparmor_profiles(annotations: Object) -> Object:
+    """The annotations that name profiles."""
+    return {key: value for key, value in annotations.items() if key.startswith(_APPARMOR)}
+
+
 def apparmor_annotations(annotations: Object, containers: Containers) -> Errors:
     """The old way to name profiles: by annotations that name containers."""
-    marked = [key for key in annotations if key.startswith(_APPARMOR)]
+    marked = apparmor_profiles(annotations)
     known = {str(found.get("name")) for _, found in containers} if marked else set()
     for key in marked:
         name, profile, where = key.removeprefix(_APPARMOR), str(annotations[key]), f"metadata.annotations[{key}]"

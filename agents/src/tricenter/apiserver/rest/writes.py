@@ -194,7 +194,10 @@ class Writes:
         patch = patching.parse(call, body, media)
 
         async def change(old: Object) -> Object:
-            return await self.changes.updated(call, old, copies.deep(patch(old)))
+            new = patch(old)
+            # Custom resources are pruned and defaulted as a whole, in place.
+            new = copies.apart(new, old) if kind.structural is None else copies.deep(new)
+            return await self.changes.updated(call, old, new)
 
         return answer(call, await self.modify(call, change))
 
