@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import time
 from typing import Any
 
 import pytest
@@ -104,3 +105,44 @@ def test_no_json_patch_breaks_the_server(doc: Any, ops: list[dict[str, Any]]) ->
     with contextlib.suppress(patches.PatchError):
         patches.json_patch(doc, ops)
     assert json.dumps(doc) == before, "a patch works on a copy"
+
+
+# --- patches that would take long, or grow without end ---
+
+
+def test_copies_may_not_add_more_than_an_object_holds() -> None:
+    """Each copy of a list into itself doubles it (evanphx/json-patch AccumulatedCopySizeLimit)."""
+    bomb = [{"op": "copy", "from": "/a", "path": "/a/0"}] * 60
+    with pytest.raises(patches.PatchError, match="accumulated size increase of copy"):
+        patches.json_patch({"a": [0] * 100}, bomb)
+    deeper = [{"op": "copy", "from": "", "path": "/a"}] * 300
+    with pytest.raises(patches.PatchError, match="nested too deeply"):
+        patches.json_patch({"a": 0}, deeper)
+
+
+def test_an_index_of_thousands_of_digits_is_in_no_list() -> None:
+    with pytest.raises(patches.PatchError):
+        patches.json_patch({"a": []}, [{"op": "add", "path": "/a/" + "1" * 5000, "value": 1}])
+
+
+def test_long_lists_merge_in_a_time_that_grows_with_their_length() -> None:
+    many = [f"example.com/{number}" for number in range(30_000)]
+    named: list[dict[str, Any]] = [{"name": name} for name in many]
+    pod = "io.k8s.api.core.v1.Pod"
+    began = time.process_time()
+    for old, patch in (
+        ({}, {"finalizers": many}),
+        ({"finalizers": many}, {"finalizers": many[::-1]}),
+        ({"finalizers": many}, {"$deleteFromPrimitiveList/finalizers": many}),
+    ):
+        patches.strategic_merge({"metadata": old}, {"metadata": patch}, pod)
+    for old, patch in (
+        ({}, {"containers": named, "$setElementOrder/containers": named}),
+        ({"containers": named}, {"containers": [{**item, "$patch": "delete"} for item in named]}),
+    ):
+        patches.strategic_merge({"spec": old}, {"spec": patch}, pod)
+    patches.strategic_merge({"data": {}}, {"data": {**dict.fromkeys(many, ""), "$retainKeys": many}}, CONFIG_MAP)
+    assert time.process_time() - began < 10
+
+
+CONFIG_MAP = "io.k8s.api.core.v1.ConfigMap"

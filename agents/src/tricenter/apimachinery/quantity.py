@@ -18,6 +18,7 @@ _BINARY_SUFFIX = {power: suffix for suffix, power in _BINARY.items()} | {0: ""}
 _DECIMAL_SUFFIX = {power: suffix for suffix, power in _DECIMAL.items()}
 _NANO = 10**9
 _MAX = Fraction(2**63 - 1)
+_LONGEST = 256  # what is remembered is short, and Python reads numbers of up to 4300 digits only
 _MAX_EXPONENT = 30  # far beyond the cap; keeps 1e999999999 from becoming a number of a gigabyte
 
 
@@ -38,9 +39,15 @@ def parse(text: str | float) -> Fraction:
     return parse_form(str(text))[0]
 
 
-@lru_cache(maxsize=4096)
 def parse_form(text: str) -> tuple[Fraction, Form]:
     """The value of a quantity and the form it is written in. Raises QuantityError."""
+    if len(text) > _LONGEST:
+        raise QuantityError(f"quantities must be no more than {_LONGEST} characters")
+    return _parsed(text)
+
+
+@lru_cache(maxsize=4096)
+def _parsed(text: str) -> tuple[Fraction, Form]:
     match = _PATTERN.fullmatch(text.strip())
     if match is None:
         raise QuantityError(f"quantities must match the regular expression '^{_PATTERN.pattern}$'")

@@ -4,15 +4,19 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import orjson
+
 from tricenter.apimachinery import copies
 from tricenter.apimachinery.patches.errors import PatchError, PatchTestFailed
 
 MAX_OPERATIONS = 10_000
 """Upstream's bound on the operations of one patch."""
 
-_INDEX = re.compile(r"0|[1-9][0-9]*")
+MAX_COPIED = 3 << 20
+"""Upstream's bound on the bytes that all copies of one patch add (JSONPatchMaxCopyBytes): each may double a list."""
+
+_INDEX = re.compile(r"0|[1-9][0-9]{0,17}")
 _VALUE_OPERATIONS = {"add", "replace", "test"}
-_FROM_OPERATIONS = {"move", "copy"}
 
 
 def json_patch(doc: Any, ops: Sequence[Mapping[str, Any]]) -> Any:
@@ -21,26 +25,40 @@ def json_patch(doc: Any, ops: Sequence[Mapping[str, Any]]) -> Any:
         raise PatchError("a JSON patch is a list of operations")
     if len(ops) > MAX_OPERATIONS:
         raise PatchError(f"The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {len(ops)}")
-    result = copies.deep(doc)
+    result, copied = copies.deep(doc), 0
     for operation in ops:
-        result = _apply(result, operation)
+        if isinstance(operation, Mapping) and operation.get("op") == "copy":
+            result, size = _copy(result, operation)
+            copied += size
+            if copied > MAX_COPIED:
+                text = f"the accumulated size increase of copy is {copied}, exceeding the limit {MAX_COPIED}"
+                raise PatchError(f"Unable to complete the copy, {text}")
+        else:
+            result = _apply(result, operation)
     return result
+
+
+def _copy(doc: Any, operation: Mapping[str, Any]) -> tuple[Any, int]:
+    """The document after a copy, and the size of what was copied."""
+    try:
+        encoded = orjson.dumps(_get(doc, _pointer(operation, "from")))
+    except orjson.JSONEncodeError as error:
+        raise PatchError("the document is nested too deeply") from error
+    return _add(doc, _pointer(operation, "path"), orjson.loads(encoded)), len(encoded)
 
 
 def _apply(doc: Any, operation: Mapping[str, Any]) -> Any:
     if not isinstance(operation, Mapping):
         raise PatchError("an operation of a JSON patch is an object")
-    name, path = operation.get("op"), _pointer(operation, "path")
+    name, path = str(operation.get("op")), _pointer(operation, "path")
     if name in _VALUE_OPERATIONS:
         if "value" not in operation:
             raise PatchError(f"{name} operation needs a value: {operation.get('path')}")
-        return _apply_value(doc, str(name), path, copies.deep(operation["value"]))
+        return _apply_value(doc, name, path, copies.deep(operation["value"]))
     if name == "remove":
         return _remove(doc, path)[0]
-    if name in _FROM_OPERATIONS:
+    if name == "move":
         origin = _pointer(operation, "from")
-        if name == "copy":
-            return _add(doc, path, copies.deep(_get(doc, origin)))
         if path[: len(origin)] == origin and path != origin:
             raise PatchError("a value cannot be moved into itself")
         doc, value = _remove(doc, origin)

@@ -7,6 +7,8 @@ Behaviour of k8s.io/apimachinery/pkg/util/strategicpatch: `$patch: replace|delet
 from collections.abc import Callable
 from typing import Any
 
+import orjson
+
 from tricenter.apimachinery.patches.errors import PatchError
 from tricenter.apimachinery.schema import types
 from tricenter.apimachinery.schema.types import ANY, Shape, Type
@@ -32,7 +34,7 @@ def _merge_map(doc: dict[str, Any], patch: dict[str, Any], kind: Type) -> dict[s
         return {key: value for key, value in patch.items() if key != _DIRECTIVE}
     if directive == "delete":
         return {}
-    if directive not in {None, "merge"}:
+    if directive not in (None, "merge"):
         raise PatchError(f"invalid patch directive: {directive!r}")
     result = _retained(doc, patch)
     parallel = {key.partition("/")[2] for key in patch if key.startswith((_DELETE_PRIMITIVES, _ORDER))}
@@ -65,10 +67,11 @@ def _retained(doc: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
         return dict(doc)
     if not isinstance(keep, list):
         raise PatchError("$retainKeys must be a list of field names")
+    kept = {name for name in keep if isinstance(name, str)}
     for key, value in patch.items():
-        if value is not None and not _is_directive(key) and key not in keep:
+        if value is not None and not _is_directive(key) and key not in kept:
             raise PatchError(f"field {key!r} is in the patch but not in $retainKeys")
-    return {key: value for key, value in doc.items() if key in keep}
+    return {key: value for key, value in doc.items() if key in kept}
 
 
 def _merge_value(old: Any, new: Any, kind: Type) -> Any:
@@ -111,7 +114,8 @@ def _merge_parallel(result: dict[str, Any], patch: dict[str, Any], field: str, k
     key = _key(kind)
     if order is not None:
         _check_order(new or [], order, key, field)
-    kept = [item for item in old if item not in gone]
+    leaving = {_identity(item) for item in gone}
+    kept = [item for item in old if _identity(item) not in leaving]
     merged = _merge_list(kept, new, kind) if new is not None else kept
     if order is not None:
         merged = _ordered(merged, order, old, key)
@@ -120,10 +124,10 @@ def _merge_parallel(result: dict[str, Any], patch: dict[str, Any], field: str, k
 
 
 def _check_order(new: list[Any], order: list[Any], key: _Key, field: str) -> None:
-    wanted = [key(item) for item in order]
+    wanted = {_identity(key(item)) for item in order}
     for item in new:
-        removed = isinstance(item, dict) and item.get(_DIRECTIVE) in {"delete", "replace"}
-        if not removed and key(item) not in wanted:
+        removed = isinstance(item, dict) and item.get(_DIRECTIVE) in ("delete", "replace")
+        if not removed and _identity(key(item)) not in wanted:
             raise PatchError(f"{item!r} is in the patch of {field!r} but not in its $setElementOrder")
 
 
@@ -144,28 +148,31 @@ def _key(kind: Type) -> _Key:
 def _merge_list(old: list[Any], new: list[Any], kind: Type) -> list[Any]:
     key = _key(kind)
     if not kind.merge_key:
-        merged = [*old, *(item for index, item in enumerate(new) if item not in old and item not in new[:index])]
+        known = {_identity(item) for item in old}
+        fresh = {_identity(item): item for item in reversed(new)}
+        merged = [*old, *(item for identity, item in reversed(fresh.items()) if identity not in known)]
         return _ordered(merged, new, old, key)
     changed, special = _split_directives(new)
     if any(item.get(_DIRECTIVE) == "replace" for item in special):
         return [_plain(item) for item in changed] + [
             _plain(item) for item in special if item["$patch"] == "replace" and len(item) > 1
         ]
-    deleted = [key(item) for item in special if item[_DIRECTIVE] == "delete"]
-    merged = [item for item in old if key(item) not in deleted]
-    places = {_hashable(key(item)): index for index, item in reversed(list(enumerate(merged)))}
+    deleted = {_identity(key(item)) for item in special if item[_DIRECTIVE] == "delete"}
+    merged = [item for item in old if _identity(key(item)) not in deleted]
+    places = {_identity(key(item)): index for index, item in reversed(list(enumerate(merged)))}
     for item in changed:
-        place = places.get(_hashable(key(item)))
+        place = places.get(_identity(key(item)))
         if place is None:
-            places[_hashable(key(item))] = len(merged)
+            places[_identity(key(item))] = len(merged)
             merged.append(_plain(item))
         else:
             merged[place] = _merge_map(merged[place], item, kind.element)
     return _ordered(merged, changed, old, key)
 
 
-def _hashable(value: Any) -> Any:
-    return value if isinstance(value, str | int) else repr(value)
+def _identity(value: Any) -> str | bytes:
+    """What equal values have in common: lists of a patch may be long, so they are not searched item by item."""
+    return value if isinstance(value, str) else orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
 
 def _split_directives(items: list[Any]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -176,9 +183,9 @@ def _split_directives(items: list[Any]) -> tuple[list[dict[str, Any]], list[dict
         if not isinstance(item, dict):
             raise PatchError(f"expected an object in a list merged by key, found {item!r}")
         directive = item.get(_DIRECTIVE)
-        if directive in {None, "merge"}:
+        if directive in (None, "merge"):
             changed.append(item)
-        elif directive in {"delete", "replace"}:
+        elif directive in ("delete", "replace"):
             special.append(item)
         else:
             raise PatchError(f"invalid patch directive: {directive!r}")
@@ -191,11 +198,11 @@ def _ordered(merged: list[Any], order: list[Any], old: list[Any], key: _Key) -> 
     Upstream's rule: walk both sorted lists; an element of the server goes first only where the old list knew both and
     had it first.
     """
-    place = {_hashable(key(item)): index for index, item in reversed(list(enumerate(order)))}
-    before = {_hashable(key(item)): index for index, item in reversed(list(enumerate(old)))}
+    place = {_identity(key(item)): index for index, item in reversed(list(enumerate(order)))}
+    before = {_identity(key(item)): index for index, item in reversed(list(enumerate(old)))}
 
     def identity(item: Any) -> Any:
-        return _hashable(key(item))
+        return _identity(key(item))
 
     ours = sorted((item for item in merged if identity(item) in place), key=lambda item: place[identity(item)])
     theirs = [item for item in merged if identity(item) not in place]
