@@ -155,7 +155,8 @@ def _decoded(body: bytes | None, media: str) -> Any:
     if not body:
         return None
     try:
-        return bodies.parse(body, "application/yaml" if "yaml" in media else media if "proto" in media else bodies.JSON)
+        form = "application/yaml" if "yaml" in media else media if "proto" in media else bodies.JSON
+        return bodies.parse_now(body, form)
     except errors.StatusError:
         return None
 

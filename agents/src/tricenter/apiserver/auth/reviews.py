@@ -47,10 +47,10 @@ class Reviews:
 
     async def _body(self, call: Call) -> Object:
         raw = await bodies.read(call.http, self._config.max_body_bytes)
-        obj = bodies.as_object(bodies.parse(raw, bodies.media_type(call.http)), call.resource)
+        obj = bodies.as_object(await bodies.parse(raw, bodies.media_type(call.http)), call.resource)
         fieldcheck.check(call, obj)
         # Only what has a wrong type is refused here; what is missing, each review knows better.
-        fieldcheck.check_types(call, obj, call.resource.kind.definition)
+        fieldcheck.refuse_mistyped(call, obj, call.resource.kind.definition)
         obj["spec"] = obj.get("spec") or {}
         return obj
 

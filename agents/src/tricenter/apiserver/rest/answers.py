@@ -15,14 +15,31 @@ from tricenter.apiserver import errors
 from tricenter.apiserver.negotiation import JSON, YAML
 from tricenter.apiserver.requestinfo import truth
 
+_DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+_YAML_UP_TO = 64 * 1024
+"""Bytes of JSON that are written again as YAML in blocks; JSON is YAML too, so more is sent as it is."""
 _PIECE = 256 * 1024
 _COMPRESS_FROM = 128 * 1024
 """Upstream compresses answers from this size on."""
 
 
+_WARNING, _WARNED = 256, 4096
+"""Characters of a warning, and of all of them, where they are more than that."""
+_WARNINGS = 100
+"""Most warnings of an answer: clients in Python take no more than 128 headers."""
+
+
 def header_warnings(warnings: Sequence[str]) -> list[tuple[str, str]]:
-    """Warning headers of an answer."""
-    return [("Warning", f'299 - "{_quoted(text)}"') for text in warnings]
+    """Warning headers of an answer; clients refuse heads without end (endpoints/filters/warning.go)."""
+    texts = list(dict.fromkeys(warnings))
+    if sum(map(len, texts)) > _WARNED:
+        texts, room = [text[:_WARNING] for text in texts], _WARNED
+        for count, text in enumerate(texts):
+            room -= len(text)
+            if room < 0:
+                del texts[count:]
+                break
+    return [("Warning", f'299 - "{_quoted(text)}"') for text in texts[:_WARNINGS]]
 
 
 def _quoted(text: str) -> str:
@@ -32,8 +49,8 @@ def _quoted(text: str) -> str:
 
 def raw(body: bytes, *, code: int = 200, media: str = JSON, warnings: Sequence[str] = ()) -> web.Response:
     """Encoded JSON as an answer, re-encoded when YAML is asked for."""
-    if media == YAML:
-        body = yaml.safe_dump(orjson.loads(body), sort_keys=False).encode()
+    if media == YAML and len(body) <= _YAML_UP_TO:
+        body = yaml.dump(orjson.loads(body), Dumper=_DUMPER, sort_keys=False, allow_unicode=True).encode()
     response = web.Response(
         body=body, status=code, headers={"Content-Type": media, "Cache-Control": "no-cache, private"}
     )

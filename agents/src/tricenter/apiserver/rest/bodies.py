@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import concurrent.futures
 import contextlib
 import gzip
 import zlib
@@ -9,19 +11,21 @@ from types import NoneType
 from typing import Any
 
 import orjson
-import yaml
 from aiohttp import web
 
 from tricenter.apiserver import errors
 from tricenter.apiserver.protobuf import decode
 from tricenter.apiserver.request import Request
 from tricenter.apiserver.resources import Resource
+from tricenter.apiserver.rest import yamltext
 
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 JSON = "application/json"
 YAML = "application/yaml"
 _DEPTH = 200
-"""Deepest nesting of a YAML body; that of JSON is what can be written again (254)."""
+"""Brackets from which on JSON is looked at: it may be nested deeper than can be written again (254)."""
+_AT_ONCE = 32 * 1024
+"""Bytes of YAML that are read without leaving the event loop, in some milliseconds."""
+_READER = concurrent.futures.ThreadPoolExecutor(max_workers=1, thread_name_prefix="yaml")
 
 
 async def read(http: web.BaseRequest, limit: int) -> bytes:
@@ -67,12 +71,23 @@ def media_type(http: web.BaseRequest) -> str:
     return http.headers.get("Content-Type", "application/json").partition(";")[0].strip().lower() or "application/json"
 
 
-def parse(body: bytes, media: str, *, protobuf: bool = True) -> Any:
-    """Decode JSON, YAML or, where it is taken, Kubernetes protobuf. Raises BadRequest, UnsupportedMedia."""
+async def parse(body: bytes, media: str, repeated: list[str] | None = None, *, protobuf: bool = True) -> Any:
+    """Decode JSON, YAML or, where it is taken, Kubernetes protobuf.
+
+    `repeated` takes what is said of members that YAML names twice. YAML takes a hundred times as long as JSON, so
+    others go on while much of it is read, one text after the other. Raises BadRequest, UnsupportedMedia.
+    """
+    if media == YAML and len(body) > _AT_ONCE:
+        return await asyncio.get_running_loop().run_in_executor(_READER, parse_now, body, media, repeated)
+    return parse_now(body, media, repeated, protobuf=protobuf)
+
+
+def parse_now(body: bytes, media: str, repeated: list[str] | None = None, *, protobuf: bool = True) -> Any:
+    """The same, however long it takes."""
     if media == JSON:
         return parse_json(body)
     if media == YAML:
-        return _parse_yaml(body)
+        return _parse_yaml(body, [] if repeated is None else repeated)
     if media == decode.MEDIA and protobuf:
         return decode.decode(body)
     raise unsupported(JSON, YAML, *([decode.MEDIA] if protobuf else []))
@@ -104,23 +119,18 @@ def too_deep() -> errors.BadRequest:
     return errors.BadRequest("couldn't get version/kind; json parse error: exceeded max depth")
 
 
-def _parse_yaml(body: bytes) -> Any:
+def _parse_yaml(body: bytes, repeated: list[str]) -> Any:
     if body.lstrip()[:1] == b"{":
         # Most of what comes as YAML is JSON; what is only nearly so is read as YAML below.
         with contextlib.suppress(orjson.JSONDecodeError):
             orjson.loads(body)
             return parse_json(body)
     try:
-        text = body.decode()
-        if max(text.count("["), text.count("{")) > 20_000 or "[" * _DEPTH in text or "{" * _DEPTH in text:
-            raise errors.BadRequest("error converting YAML to JSON: nested too deeply")
-        for event in yaml.parse(text, Loader=_LOADER):
-            if isinstance(event, yaml.AliasEvent):
-                raise errors.BadRequest("error converting YAML to JSON: aliases are not accepted")
-        # Through JSON and back: dates and other YAML types become what JSON has, as in upstream's conversion.
-        return orjson.loads(orjson.dumps(yaml.load(text, Loader=_LOADER), option=orjson.OPT_NON_STR_KEYS))  # noqa: S506
-    except (yaml.YAMLError, UnicodeDecodeError, TypeError, ValueError, RecursionError) as error:
+        data, twice = yamltext.load(body.decode())
+    except ValueError as error:
         raise errors.BadRequest(f"error converting YAML to JSON: {error}") from error
+    repeated += twice
+    return data
 
 
 def as_object(data: Any, resource: Resource) -> dict[str, Any]:

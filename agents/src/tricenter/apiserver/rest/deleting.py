@@ -12,7 +12,7 @@ from tricenter.apimachinery import times
 from tricenter.apiserver import errors
 from tricenter.apiserver.admission.chain import DELETE, Admission, Attributes
 from tricenter.apiserver.config import Config
-from tricenter.apiserver.registry import conversion, strategies
+from tricenter.apiserver.registry import conversion, fieldcheck, strategies
 from tricenter.apiserver.registry.allocation import Allocation
 from tricenter.apiserver.registry.strategy import FOREGROUND, ORPHAN, Strategy
 from tricenter.apiserver.requestinfo import truth
@@ -23,6 +23,10 @@ from tricenter.apiserver.rest.written import Written
 from tricenter.apiserver.storage.store import Store
 
 Object = dict[str, Any]
+
+_OPTIONS = "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions"
+_FAR = 10**10
+"""Seconds that a time can still be away; more are waited for no longer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,9 +125,11 @@ class Deleting:
         body = await bodies.read(call.http, self._config.max_body_bytes)
         data: Object = {}
         if body:
-            data = bodies.parse(body, bodies.media_type(call.http))
+            data = await bodies.parse(body, bodies.media_type(call.http))
             if not isinstance(data, dict):
                 raise errors.BadRequest("the body of a delete must be DeleteOptions")
+            version = {"apiVersion": "v1", "kind": "DeleteOptions", **data}
+            fieldcheck.refuse_mistyped(call, version, _OPTIONS)
         return options(data, call)
 
 
@@ -195,6 +201,6 @@ def _stamp(strategy: Strategy, obj: Object, grace: int) -> None:
             return
     else:
         strategy.mark_deleted(obj)
-    end = times.now() + dt.timedelta(seconds=grace)
+    end = times.now() + dt.timedelta(seconds=min(grace, _FAR))
     metadata["deletionTimestamp"] = times.rfc3339(end)
     metadata["deletionGracePeriodSeconds"] = grace

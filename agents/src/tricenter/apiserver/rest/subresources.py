@@ -62,14 +62,14 @@ class Subresources:
     async def body(self, call: Call, kind: str) -> Object:
         """The object in the request's body; the kind of it is what the subresource takes. Raises BadRequest."""
         raw = await bodies.read(call.http, self._config.max_body_bytes)
-        data = bodies.parse(raw, bodies.media_type(call.http))
+        data = await bodies.parse(raw, bodies.media_type(call.http))
         if not isinstance(data, dict) or data.get("kind", kind) != kind:
             raise errors.BadRequest(f"the body of the request must be a {kind}")
         if not isinstance(data.setdefault("metadata", {}), dict):
             raise errors.BadRequest("metadata is not an object")
         version, definition = _BODIES[kind]
         data = {"apiVersion": version, "kind": kind, **data}
-        fieldcheck.check_types(call, data, definition)
+        fieldcheck.refuse_mistyped(call, data, definition)
         return data
 
     # --- scale ---
@@ -94,7 +94,9 @@ class Subresources:
         kind = call.resource.kind
 
         async def step(old: Object) -> Object:
-            wanted = scaling.scaled(kind, copies.deep(old), change(scaling.of(kind, old)), call.target)
+            scale = change(scaling.of(kind, old))
+            fieldcheck.refuse_mistyped(call, scale, _BODIES["Scale"][1])
+            wanted = scaling.scaled(kind, copies.deep(old), scale, call.target)
             return await self._writes.changes.updated(call, old, wanted)
 
         written = await self._writes.modify(call, step)

@@ -53,7 +53,7 @@ class Writes:
     async def create(self, call: Call) -> web.StreamResponse:
         """POST."""
         body = await bodies.read(call.http, self._config.max_body_bytes)
-        obj = _decoded(call, body, bodies.media_type(call.http))
+        obj = await _decoded(call, body, bodies.media_type(call.http))
         return answer(call, await self.insert(call, obj), code=201)
 
     async def insert(self, call: Call, obj: Object, *, managed: bool = True) -> Written:
@@ -100,7 +100,7 @@ class Writes:
     async def update(self, call: Call) -> web.StreamResponse:
         """PUT; it creates objects of the kinds whose strategy says so (registry/generic/registry/store.go)."""
         body = await bodies.read(call.http, self._config.max_body_bytes)
-        obj = _decoded(call, body, bodies.media_type(call.http))
+        obj = await _decoded(call, body, bodies.media_type(call.http))
         if not obj["metadata"].get("name"):
             text = f"the name of the object ({call.info.name} based on URL) was undeterminable: name must be provided"
             raise errors.BadRequest(text)
@@ -203,7 +203,7 @@ class Writes:
 
     async def _apply(self, call: Call, body: bytes) -> web.StreamResponse:
         """Server-side apply; an object that does not exist is created."""
-        applied = applying.check(call, _parsed(call, body, bodies.YAML))
+        applied = applying.check(call, await _parsed(call, body, bodies.YAML))
 
         async def change(old: Object) -> Object:
             new = await self.changes.updated(call, old, applying.merged(call, old, applied), managed=False)
@@ -237,15 +237,16 @@ def _put(call: Call, obj: Object) -> Object:
     return new
 
 
-def _decoded(call: Call, body: bytes, media: str) -> Object:
+async def _decoded(call: Call, body: bytes, media: str) -> Object:
     """The object of a body. Raises BadRequest, UnsupportedMedia."""
-    return bodies.as_object(_parsed(call, body, media), call.resource)
+    return bodies.as_object(await _parsed(call, body, media), call.resource)
 
 
-def _parsed(call: Call, body: bytes, media: str) -> Any:
-    data = bodies.parse(body, media, protobuf=call.resource.kind.structural is None)
+async def _parsed(call: Call, body: bytes, media: str) -> Any:
+    repeated: list[str] = []
+    data = await bodies.parse(body, media, repeated, protobuf=call.resource.kind.structural is None)
     if media != decode.MEDIA:
-        fieldcheck.check_duplicates(call, body, data)
+        fieldcheck.check_duplicates(call, body, data, repeated)
     return data
 
 
