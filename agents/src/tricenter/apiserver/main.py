@@ -8,9 +8,7 @@ import gc
 import logging
 from collections.abc import AsyncIterator
 
-from aiohttp import web
-
-from tricenter.apiserver import assembly, request, workers
+from tricenter.apiserver import assembly, connections, workers
 from tricenter.apiserver.assembly import Parts
 from tricenter.apiserver.bootstrap import bootstrap
 from tricenter.apiserver.config import Config
@@ -19,9 +17,6 @@ from tricenter.runtime import notify, tasks, tls
 log = logging.getLogger(__name__)
 
 _BACKLOG = 1024
-_KEEP_ALIVE = 90.0
-_LONGEST_LINE, _LONGEST_FIELD = 64 * 1024, 32 * 1024
-"""Bytes of a request line, which selectors make long, and of a header, of which tokens are the longest."""
 _PREFER_SECONDS = 10.0
 _COLLECT = (20_000, 20, 50)
 """Thresholds of the garbage collector: a decoded pod is a hundred containers, and none of them is in a cycle."""
@@ -81,16 +76,7 @@ async def listening(parts: Parts) -> AsyncIterator[None]:
     """Accept connections while the context is open, then end watches and drain."""
     config = parts.config
     context = tls.server_context(config.cert, config.key, config.client_ca, require_client=False)
-    server = web.Server(
-        parts.server.handle,
-        request_factory=request.make,
-        access_log=None,
-        keepalive_timeout=_KEEP_ALIVE,
-        handler_cancellation=True,
-        tcp_keepalive=True,
-        max_line_size=_LONGEST_LINE,
-        max_field_size=_LONGEST_FIELD,
-    )
+    server = connections.Server(parts.server.handle)
     loop = asyncio.get_running_loop()
     listener = await loop.create_server(
         server, config.listen, config.port, ssl=context, backlog=_BACKLOG, reuse_port=True, ssl_handshake_timeout=10

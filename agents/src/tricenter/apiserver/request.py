@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -45,8 +44,3 @@ class Request(web.BaseRequest):
             self.seat.release()
         if self.trail is not None:
             self.trail.started(response.status)
-
-
-def make(*arguments: Any) -> Request:
-    """A request factory for `web.Server`."""
-    return Request(*arguments, asyncio.get_running_loop())

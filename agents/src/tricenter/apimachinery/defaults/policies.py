@@ -25,7 +25,9 @@ def node(obj: Object) -> None:
 def secret(obj: Object) -> None:
     """v1 Secret: `stringData` is write-only and lands in `data`."""
     put(obj, "type", "Opaque")
-    for key, value in (obj.pop("stringData", None) or {}).items():
+    if not isinstance(obj.get("stringData", {}), dict):
+        return  # for validation to refuse
+    for key, value in obj.pop("stringData", {}).items():
         section(obj, "data")[key] = base64.b64encode(str(value).encode()).decode()
 
 

@@ -42,7 +42,7 @@ def update(
     subresource: str = "",
 ) -> Object:
     """`new` with ownership after a create (`old` is None), update or patch by `manager`."""
-    given = new["metadata"].get("managedFields")
+    given = _readable(new["metadata"].get("managedFields"), old or {})
     live = entries.decode((old or {}).get("metadata", {}).get("managedFields"))
     before = live
     if not subresource:  # a subresource cannot change the list itself
@@ -66,6 +66,14 @@ def update(
             entry = entry.owning(fieldset.union(kept, taken))
         managers[entry.identity] = entry
     return _finish(new, managers, live)
+
+
+def _readable(given: Any, old: Object) -> Any:
+    """What a client says of owners; None where that is none, so that the old record holds (fieldmanager.go Update)."""
+    if given is None or given == old.get("metadata", {}).get("managedFields"):
+        return given
+    sets = [item.get("fieldsV1") or {} for item in given if isinstance(item, dict)] if isinstance(given, list) else [0]
+    return given if all(map(fieldset.is_set, sets)) else None
 
 
 def apply(
@@ -223,7 +231,7 @@ def _prune(merged: Object, last: Node, managers: Managers, node: Type) -> Object
 
 def _finish(obj: Object, managers: Managers, before: Managers) -> Object:
     managers = entries.keep_times(entries.bound(managers), before)
-    metadata = {key: value for key, value in obj["metadata"].items() if key != "managedFields"}
+    metadata = {key: value for key, value in (obj.get("metadata") or {}).items() if key != "managedFields"}
     if managers:
         metadata["managedFields"] = entries.encode(managers)
     return {**obj, "metadata": metadata}

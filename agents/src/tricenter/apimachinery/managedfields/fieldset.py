@@ -13,11 +13,19 @@ import orjson
 Node = dict[str, Any]
 SELF = "."
 LEAF: Node = {}
+_ELEMENTS = ("f:", "k:", "v:", "i:")
 
 
 def is_member(node: Node) -> bool:
     """Whether the path that leads to this node is in the set."""
     return not node or SELF in node
+
+
+def is_set(node: Any) -> bool:
+    """Whether something that a client sent has the form of a set."""
+    return isinstance(node, dict) and all(
+        (key == SELF or key[:2] in _ELEMENTS) and is_set(child) for key, child in node.items()
+    )
 
 
 def make(member: bool, children: Node) -> Node | None:

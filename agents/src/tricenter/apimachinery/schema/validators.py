@@ -12,7 +12,12 @@ from tricenter.apimachinery.schema import definitions
 _PREFIX = "#/$defs/"
 _QUANTITY = "io.k8s.apimachinery.pkg.api.resource.Quantity"
 _INT_OR_STRING = "io.k8s.apimachinery.pkg.util.intstr.IntOrString"
-_UNIONS = {
+_SCHEMAS = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps"
+_PROPERTIES = {"$ref": f"{_PREFIX}{_SCHEMAS}"}
+_UNIONS: dict[str, dict[str, Any]] = {
+    f"{_SCHEMAS}OrArray": {"anyOf": [_PROPERTIES, {"type": "array", "items": _PROPERTIES}]},
+    f"{_SCHEMAS}OrBool": {"anyOf": [_PROPERTIES, {"type": "boolean"}]},
+    f"{_SCHEMAS}OrStringArray": {"anyOf": [_PROPERTIES, {"type": "array", "items": {"type": "string"}}]},
     _QUANTITY: {"type": ["string", "number"], "format": "quantity"},
     _INT_OR_STRING: {"type": ["string", "integer"]},
 }

@@ -12,6 +12,9 @@ _STRUCT, _LIST, _MAP, _SCALAR = Shape.STRUCT, Shape.LIST, Shape.MAP, Shape.SCALA
 _TIME_LENGTH = len("2026-01-02T03:04:05Z")
 _MICRO_LENGTH = len("2026-01-02T03:04:05.000006Z")
 
+_ZEROS: dict[str, Any] = {
+    "string": "", "bytes": "", "integer": 0, "number": 0, "boolean": False, "quantity": "0", "int-or-string": 0,
+}  # fmt: skip
 _Unknown = list[tuple[dict[str, Any], str]]
 """Objects and their members that the schema does not know."""
 
@@ -80,7 +83,16 @@ def _prune_map(value: dict[str, Any], element: Type, unknown: _Unknown) -> None:
             value[key] = _CANONICAL[element.name](child)
 
 
+def _zero(kind: Type) -> Any:
+    if kind.shape in (_STRUCT, _MAP):
+        return {}
+    return [] if kind.shape is _LIST else _ZEROS.get(kind.name) if kind.shape is _SCALAR else None
+
+
 def _prune_list(value: list[Any], element: Type, unknown: _Unknown) -> None:
+    if None in value:
+        # Decoding null into an element of a list gives its zero value; printers and agents rely on there being one.
+        value[:] = [_zero(element) if child is None else child for child in value]
     if element.shape is _STRUCT:
         for child in value:
             if isinstance(child, dict):

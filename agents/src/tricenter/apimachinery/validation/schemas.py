@@ -182,6 +182,8 @@ def _invariants(schema: Object, path: str, level: str) -> Errors:
     kind, items, extra = schema.get("type", ""), schema.get("items"), schema.get("additionalProperties")
     if kind == "array" and items is None:
         yield fielderrors.required(f"{path}.items", "must be specified")
+    if isinstance(items, list):
+        yield fielderrors.forbidden(f"{path}.items", "items must be a schema object and not an array")
     if isinstance(items, dict):
         yield from _invariants(items, f"{path}.items", "item")
     for name, child in sub(schema, "properties").items():

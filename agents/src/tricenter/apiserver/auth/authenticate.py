@@ -129,6 +129,8 @@ def impersonated(http: web.BaseRequest) -> Impersonation | None:
     """Whom a request wants to act as, or None (endpoints/filters/impersonation.go). Raises BadRequest."""
     name = http.headers.get(_IMPERSONATE_USER, "")
     asked = tuple(http.headers.getall("Impersonate-Group", []))
+    if any(not value.isprintable() for key, value in http.headers.items() if key.lower().startswith("impersonate-")):
+        raise errors.BadRequest("what a header says of whom to impersonate is not UTF-8")
     extra: dict[str, list[str]] = {}
     for key, value in http.headers.items():
         if key.lower().startswith("impersonate-extra-"):

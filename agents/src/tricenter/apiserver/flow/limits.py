@@ -138,9 +138,14 @@ class Limits:
         self._metrics.levels = self._levels
 
 
+_DIGITS = 20
+"""Of a number that is surely more than there are objects."""
+
+
 def width(objects: int, limit: str) -> int:
     """Seats of a list of so many objects, of which a page of `limit` is asked for."""
-    wanted = min(objects, int(limit)) if limit.isascii() and limit.isdigit() and int(limit) else objects
+    page = int(limit) if limit.isascii() and limit.isdigit() and len(limit) < _DIGITS else 0
+    wanted = min(objects, page) if page else objects
     return max(1, min(_WIDEST, math.ceil(wanted / _OBJECTS_PER_SEAT)))
 
 

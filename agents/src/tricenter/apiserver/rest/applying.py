@@ -12,7 +12,7 @@ from tricenter.apiserver import errors
 from tricenter.apiserver.requestinfo import truth
 from tricenter.apiserver.rest import bodies
 from tricenter.apiserver.rest.call import Call
-from tricenter.apiserver.rest.changes import bare
+from tricenter.apiserver.rest.changes import MISTYPED, bare, check_types
 
 Object = dict[str, Any]
 
@@ -50,6 +50,9 @@ def merged(call: Call, live: Object | None, applied: Object) -> Object:
         raise errors.Conflict(str(error), errors.Target(), error.causes) from error
     except managedfields.TypedError as error:
         raise errors.Unworded(f"failed to create typed patch object ({_named(call, applied)}): {error}") from error
+    except MISTYPED:
+        check_types(call, applied)
+        raise
 
 
 def made(call: Call, applied: Object) -> Object:

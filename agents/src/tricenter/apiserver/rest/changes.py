@@ -18,7 +18,7 @@ from tricenter.apiserver.rest.call import Call
 
 Object = dict[str, Any]
 
-_MISTYPED = (AttributeError, TypeError, KeyError, IndexError, ValueError)
+MISTYPED = (AttributeError, TypeError, KeyError, IndexError, ValueError)
 """What code raises that meets values of other types than the kind has."""
 
 
@@ -38,8 +38,8 @@ class Changes:
         """A new object as admission leaves it; `managed`: note who owns its fields. Raises StatusError."""
         try:
             return await self._proposed(call, obj, managed=managed)
-        except _MISTYPED:
-            _check_types(call, obj)
+        except MISTYPED:
+            check_types(call, obj)
             raise
 
     async def _proposed(self, call: Call, obj: Object, *, managed: bool) -> Object:
@@ -57,8 +57,8 @@ class Changes:
         """What was proposed, ready to be stored. Raises StatusError."""
         try:
             return await self._completed(call, obj)
-        except _MISTYPED:
-            _check_types(call, obj)
+        except MISTYPED:
+            check_types(call, obj)
             raise
 
     async def _completed(self, call: Call, obj: Object) -> Object:
@@ -80,8 +80,8 @@ class Changes:
         """An object after an update of the resource or one of its subresources. Raises StatusError."""
         try:
             return await self._updated(call, old, new, managed=managed)
-        except _MISTYPED:
-            _check_types(call, new)
+        except MISTYPED:
+            check_types(call, new)
             raise
 
     async def _updated(self, call: Call, old: Object, new: Object, *, managed: bool) -> Object:
@@ -112,7 +112,7 @@ class Changes:
         return old if same and _equal(old, new) else new
 
 
-def _check_types(call: Call, obj: Object) -> None:
+def check_types(call: Call, obj: Object) -> None:
     """What stumbles over a wrong type before validation comes to it is the client's mistake, not ours.
 
     Upstream's decoder refuses such an object at once; to check every object twice for that would cost too much.

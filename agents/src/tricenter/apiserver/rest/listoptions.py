@@ -6,6 +6,7 @@ ValidateListOptions.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -16,6 +17,9 @@ from tricenter.apiserver.requestinfo import truth
 EXACT, NOT_OLDER = "Exact", "NotOlderThan"
 
 _LARGEST = 2**64 - 1
+_DIGITS = 64
+"""Most digits of a number that is looked at; Python refuses to read one of thousands."""
+_WHOLE = re.compile(r"[-+]?[0-9]+")
 _KIND = errors.Target(group="meta.k8s.io", kind="ListOptions")
 
 
@@ -50,8 +54,7 @@ def revision(text: str) -> int:
     """A resource version as a number. Raises BadRequest."""
     if not text.isascii() or not text.isdigit():
         raise errors.BadRequest(_unparsed("resourceVersion", text, "ParseUint"))
-    number = int(text)
-    if number > _LARGEST:
+    if len(text) > _DIGITS or (number := int(text)) > _LARGEST:
         raise errors.BadRequest(_unparsed("resourceVersion", text, "ParseUint", "value out of range"))
     return number
 
@@ -115,10 +118,11 @@ def _watch_problems(options: Options) -> list[fielderrors.FieldError]:
 
 def _integer(query: Mapping[str, str], name: str) -> int:
     text = query.get(name, "") or "0"
-    try:
-        return int(text)
-    except ValueError as error:
-        raise errors.BadRequest(_unparsed(name, text, "ParseInt")) from error
+    if not _WHOLE.fullmatch(text):
+        raise errors.BadRequest(_unparsed(name, text, "ParseInt"))
+    if len(text) > _DIGITS or not -(2**63) <= int(text) < 2**63:
+        raise errors.BadRequest(_unparsed(name, text, "ParseInt", "value out of range"))
+    return int(text)
 
 
 def _unparsed(field: str, text: str, function: str, why: str = "invalid syntax") -> str:

@@ -26,6 +26,8 @@ from tricenter.apiserver.tallies import Cell, Spread
 
 _SHORTEST = 1800
 """Seconds after which a watch without a timeout ends, at random up to twice as much (min-request-timeout)."""
+_LONGEST = 10_000_000
+"""Most seconds of a watch, a third of a year: timers do not reach as far as the parameter may."""
 _BEFORE_END = 2.0
 """Seconds before the end of a watch at which its last bookmark is sent (cacher nextBookmarkTime)."""
 _GRACE = 5.0
@@ -130,7 +132,7 @@ class Watching:
 
     async def _stream(self, opened: _Opened, response: web.StreamResponse) -> None:
         call, options, watcher = opened.call, opened.options, opened.watcher
-        seconds = options.seconds or random.uniform(_SHORTEST, 2 * _SHORTEST)  # noqa: S311  # spreads reconnections
+        seconds = min(options.seconds, _LONGEST) or random.uniform(_SHORTEST, 2 * _SHORTEST)  # noqa: S311  # spreads reconnections
         loop = asyncio.get_running_loop()
         ends = loop.time() + seconds
         timers = [loop.call_at(ends, watcher.end), loop.call_at(ends + _GRACE, _cut, call)]
