@@ -42,9 +42,11 @@ def cluster(etcd_binary: str, tmp_path: Path, pki: Path) -> Iterator[Cluster]:
     if shutil.which(str(Path(etcd_binary).with_name("etcdctl"))) is None:
         pytest.skip("no etcdctl beside etcd")
     made = Cluster.make(etcd_binary, tmp_path / "cluster", pki, servers=3)
-    made.start()
-    yield made
-    made.stop()
+    try:
+        made.start()
+        yield made
+    finally:
+        made.stop()
 
 
 async def test_registers_are_linearizable_while_servers_and_members_fail(cluster: Cluster, pki: Path) -> None:
