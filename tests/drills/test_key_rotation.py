@@ -54,6 +54,7 @@ def rotate(until: str = "") -> bool:
         COMMAND, cwd=site_inventory.ROOT, start_new_session=True, stdout=subprocess.PIPE, text=True
     )
     limit = threading.Timer(WITHIN, os.killpg, (running.pid, signal.SIGKILL))
+    limit.daemon = True
     limit.start()
     with running:
         for line in running.stdout or ():
