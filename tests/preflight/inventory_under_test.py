@@ -94,4 +94,4 @@ def run_preflight(inventory: Path, state: Path) -> subprocess.CompletedProcess[s
     command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", str(inventory), "playbooks/preflight.yml"]
     environment = {**os.environ, "TRICENTER_STATE": str(state), "ANSIBLE_SSH_TIMEOUT": "1", "ANSIBLE_NOCOLOR": "1"}
     # Without the replica's ssh_config, ssh ends at once.
-    return subprocess.run(command, check=False, capture_output=True, cwd=ROOT, text=True, env=environment, timeout=120)
+    return subprocess.run(command, check=False, capture_output=True, cwd=ROOT, text=True, env=environment, timeout=600)

@@ -73,7 +73,7 @@ async def test_a_lost_connection_is_made_again(etcd: EtcdProcess, channel: Chann
     assert caught.value.code == StatusCode.UNAVAILABLE
     assert not await channel.ready(0.5)
     etcd.start()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not await channel.ready(1.0):
             await asyncio.sleep(0.1)
     assert await _put(channel, b"a", b"b") > 1

@@ -148,7 +148,7 @@ async def test_watches_see_custom_resources(server: Running, second: Running) ->
     made["spec"]["mode"] = "fast"
     await server.call("PUT", f"{CRONTABS}/a", made)
     await server.call("DELETE", f"{CRONTABS}/a")
-    await asyncio.wait_for(task, 10)
+    await asyncio.wait_for(task, 30)
     assert seen == [("ADDED", "a"), ("MODIFIED", "a"), ("DELETED", "a")]
 
 

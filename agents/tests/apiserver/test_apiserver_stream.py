@@ -37,7 +37,7 @@ def _opened(
 
 
 async def _created(arriving: AsyncGenerator[bytes, None]) -> None:
-    assert rpc.WatchResponse.FromString(await asyncio.wait_for(anext(arriving), 10)).created
+    assert rpc.WatchResponse.FromString(await asyncio.wait_for(anext(arriving), 30)).created
 
 
 async def _events(arriving: AsyncGenerator[bytes, None], count: int) -> list[rpc.Event]:
@@ -105,7 +105,7 @@ async def test_a_member_that_goes_ends_the_stream(etcd: EtcdProcess) -> None:
         await _created(arriving)
         etcd.stop()
         with pytest.raises(RpcError) as caught:
-            await asyncio.wait_for(anext(arriving), 10)
+            await asyncio.wait_for(anext(arriving), 30)
     assert caught.value.code == StatusCode.UNAVAILABLE
     assert task.cancelling() == 0
     with pytest.raises(RpcError) as caught:
@@ -117,7 +117,7 @@ async def test_a_member_that_goes_ends_the_stream(etcd: EtcdProcess) -> None:
 async def test_a_refusal_keeps_its_code_and_words(etcd: EtcdProcess) -> None:
     with pytest.raises(RpcError, match="unknown method Look") as caught:
         async with _opened(etcd.port, path="/etcdserverpb.Watch/Look") as arriving:
-            await asyncio.wait_for(anext(arriving), 10)
+            await asyncio.wait_for(anext(arriving), 30)
     assert caught.value.code == StatusCode.UNIMPLEMENTED
 
 
@@ -147,6 +147,6 @@ async def test_a_secured_member_knows_us_by_our_certificate(tmp_path: Path, pki:
         for wrong in (replace(config, cert=None, key=None), replace(config, ca=pki / "admin.crt")):
             with pytest.raises(RpcError):
                 async with _opened(secured.port, context(wrong)) as arriving:
-                    await asyncio.wait_for(anext(arriving), 10)
+                    await asyncio.wait_for(anext(arriving), 30)
     finally:
         secured.stop()

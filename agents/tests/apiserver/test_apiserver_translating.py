@@ -140,7 +140,7 @@ async def test_a_client_that_disappears_ends_its_stream(site: Site) -> None:
         await client.receive(timeout=5)
         transport = client._writer.transport
         transport.abort()
-        await asyncio.wait_for(site.backend.gone.wait(), 5)
+        await asyncio.wait_for(site.backend.gone.wait(), 30)
 
 
 async def test_port_forward_is_tunnelled(site: Site) -> None:

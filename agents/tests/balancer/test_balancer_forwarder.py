@@ -67,7 +67,7 @@ async def follow(config: Config, services: Collection, nodes: Collection, *, unt
     applied = asyncio.Event()
     forwarder = Forwarder(config, services, nodes, applied.set)
     task = asyncio.create_task(forwarder.run())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not until():
             await asyncio.sleep(0.001)
     task.cancel()

@@ -56,7 +56,8 @@ async def test_an_update_of_another_incarnation_is_refused(server: Running) -> N
     obj = await made(server)
     await server.call("DELETE", f"{HERE}/x")
     code, body = await server.call("PUT", f"{HERE}/x", obj)
-    assert (code, body["reason"]) == (404, "NotFound")
+    assert (code, body["reason"]) == (409, "Conflict")
+    assert body["message"].endswith(f"UID in precondition: {obj['metadata']['uid']}, UID in object meta: ")
     again = await made(server)
     code, body = await server.call(
         "PUT", f"{HERE}/x", {**again, "metadata": {**again["metadata"], "uid": obj["metadata"]["uid"]}}

@@ -292,9 +292,9 @@ async def test_watches_that_nobody_reads_do_not_hold_up_others(server: Running) 
             body["metadata"]["name"] = f"big{number}"
             code, _ = await server.call("POST", HERE, body)
             assert code == 201
-        assert await asyncio.wait_for(watched, 10) == [f"big{number}" for number in range(40)]
-        assert time.monotonic() - began < 15
-        async with asyncio.timeout(5):
+        assert await asyncio.wait_for(watched, 30) == [f"big{number}" for number in range(40)]
+        assert time.monotonic() - began < 60
+        async with asyncio.timeout(30):
             while len(watching) > 1:
                 await asyncio.sleep(0.05)
     for answer in deaf:
@@ -318,7 +318,7 @@ async def test_initial_events_may_be_more_than_a_watch_may_hold(server: Running)
         assert (await server.call("POST", HERE, body))[0] == 201
     query = f"{LIST}&sendInitialEvents=true{MARK}"
     async with server.session.get(f"{server.base}{HERE}?{query}", read_bufsize=1 << 20) as answer:
-        lines = [orjson.loads(await asyncio.wait_for(answer.content.readline(), 5)) for _ in range(21)]
+        lines = [orjson.loads(await asyncio.wait_for(answer.content.readline(), 30)) for _ in range(21)]
     assert [line["object"]["metadata"].get("name", "") for line in lines] == [
         f"big{number:02}" for number in range(20)
     ] + [""]
