@@ -159,3 +159,14 @@ async def test_a_value_of_another_type_is_what_cannot_be_decoded(server: Running
     code, said = await server.call("PUT", f"{DEPLOYMENTS}/x/scale", scale)
     text = f'Scale in version "v1" cannot be handled as a Scale: {WRONG.replace("Deployment", "Scale")}'
     assert (code, said["message"]) == (400, text)
+
+
+@pytest.mark.parametrize("media", [PATCHES[1], PATCHES[2]])
+async def test_a_patch_to_what_a_kind_does_not_have_is_told_as_its_own(server: Running, media: str) -> None:
+    """endpoints/handlers/patch.go: strict decoding of a patched object is 422 of the field `patch`."""
+    await server.call("POST", MAPS, named("v1", "ConfigMap"))
+    code, said = await server.call("PATCH", f"{MAPS}/x?fieldValidation=Strict", {"colour": "red"}, Content_Type=media)
+    assert (code, said["details"]["causes"][0]["field"]) == (422, "patch")
+    assert said["message"].startswith(' "" is invalid: patch: Invalid value: "')
+    assert said["message"].endswith('strict decoding error: unknown field "colour"')
+    assert (await server.call("PATCH", f"{MAPS}/x", {"colour": "red"}, Content_Type=media))[0] == 200

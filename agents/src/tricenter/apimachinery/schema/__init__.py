@@ -13,11 +13,11 @@ from tricenter.apimachinery import alike
 from tricenter.apimachinery.fielderrors import FieldError
 from tricenter.apimachinery.records import Kind
 from tricenter.apimachinery.schema import custom, definitions, types, validators, walk
-from tricenter.apimachinery.schema.decoding import mismatch
+from tricenter.apimachinery.schema.decoding import fits, mismatch
 from tricenter.apimachinery.schema.types import Shape, Type
 from tricenter.apimachinery.structural import expressions, pruning
 
-__all__ = ["FieldError", "Schema", "Shape", "Type", "merge_info", "mismatch", "of", "prune", "validate"]
+__all__ = ["FieldError", "Schema", "Shape", "Type", "fits", "merge_info", "mismatch", "of", "prune", "validate"]
 
 
 class Schema:

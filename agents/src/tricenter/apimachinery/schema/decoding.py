@@ -8,10 +8,13 @@ import base64
 import binascii
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
+import jsonschema_rs
+
 from tricenter.apimachinery import quantity, times
-from tricenter.apimachinery.schema import definitions
+from tricenter.apimachinery.schema import definitions, validators
 
 _PREFIX = "#/$defs/"
 _BITS = {"int32": 31, "int64": 63}
@@ -34,6 +37,16 @@ class _Place:
         given = f"number {value}" if shown else _name(value)
         where = f"struct field {self.struct}.{'.'.join(self.fields)}" if self.fields else "value"
         return f"json: cannot unmarshal {given} into Go {where} of type {wanted}"
+
+
+@lru_cache(maxsize=64)
+def _validator(definition: str) -> jsonschema_rs.Validator:
+    return validators.of_definition(definition)
+
+
+def fits(definition: str, obj: Any) -> bool:
+    """Whether the validator has nothing to say: the quick question before the walk."""
+    return bool(_validator(definition).is_valid(obj))
 
 
 def mismatch(definition: str, obj: Any) -> str:

@@ -9,6 +9,7 @@ from tricenter.apimachinery.validation.rules import (
     named,
     one_of,
     required,
+    required_name,
     selector,
     sub,
 )
@@ -70,10 +71,7 @@ def _binding(obj: Object, kinds: tuple[str, ...]) -> Errors:
     reference = sub(obj, "roleRef")
     yield from one_of({"apiGroup": reference.get("apiGroup", "")}, "apiGroup", "roleRef", (RBAC_GROUP,))
     yield from one_of({"kind": reference.get("kind", "")}, "kind", "roleRef", kinds)
-    if not reference.get("name"):
-        yield fielderrors.required("roleRef.name")
-    else:
-        yield from named(names.path_segment, reference["name"], "roleRef.name")
+    yield from required_name(reference, "name", "roleRef", names.path_segment)
     for index, subject in enumerate(obj.get("subjects") or ()):
         where = f"subjects[{index}]"
         yield from required(subject, "name", where)

@@ -7,7 +7,18 @@ from urllib.parse import urlsplit
 
 from tricenter.apimachinery import cel, fielderrors, names
 from tricenter.apimachinery.cel.variables import ADMISSION, WEBHOOK
-from tricenter.apimachinery.validation.rules import Errors, Object, each, named, one_of, required, selector, sub, unique
+from tricenter.apimachinery.validation.rules import (
+    Errors,
+    Object,
+    each,
+    named,
+    one_of,
+    required,
+    required_name,
+    selector,
+    sub,
+    unique,
+)
 
 _MAX_TIMEOUT = 30
 _OPERATIONS = ("*", "CONNECT", "CREATE", "DELETE", "UPDATE")
@@ -162,9 +173,7 @@ def _conditions(obj: Object, where: str, variables: Mapping[str, str]) -> Errors
         yield fielderrors.too_many(f"{where}.matchConditions", len(conditions), _MAX_CONDITIONS)
     for path, condition in each(obj, "matchConditions", where):
         yield from _expression(condition, "expression", path, variables, returns="bool")
-        yield from required(condition, "name", path)
-        if condition.get("name"):
-            yield from named(names.qualified_name, condition["name"], f"{path}.name")
+        yield from required_name(condition, "name", path, names.qualified_name)
     yield from unique(
         (f"{where}.matchConditions[{index}].name", item.get("name")) for index, item in enumerate(conditions)
     )
@@ -287,9 +296,7 @@ def _annotations(spec: Object, name: str, variables: Mapping[str, str]) -> Error
 def binding(obj: Object) -> Errors:
     """ValidatingAdmissionPolicyBinding."""
     spec = sub(obj, "spec")
-    yield from required(spec, "policyName", "spec")
-    if spec.get("policyName"):
-        yield from named(names.dns_subdomain, spec["policyName"], "spec.policyName")
+    yield from required_name(spec, "policyName", "spec", names.dns_subdomain)
     if isinstance(spec.get("paramRef"), dict):
         yield from _param_ref(spec["paramRef"])
     yield from _match_resources(sub(spec, "matchResources"), "spec.matchResources")

@@ -16,6 +16,7 @@ from tricenter.apimachinery.validation.rules import (
     port_number,
     port_or_name,
     required,
+    required_name,
     selector,
     sub,
     unchanged,
@@ -82,10 +83,7 @@ def _backend(found: Object, path: str) -> Errors:
     if resource is not None and service is not None:
         yield fielderrors.invalid(path, "", "cannot set both resource and service backends")
     elif service is not None:
-        if not service.get("name"):
-            yield fielderrors.required(f"{path}.service.name")
-        else:
-            yield from named(names.dns_label_1035, service["name"], f"{path}.service.name")
+        yield from required_name(service, "name", f"{path}.service", names.dns_label_1035)
         port, where = sub(service, "port"), f"{path}.service.port"
         if port.get("name") and port.get("number"):
             yield fielderrors.invalid(path, "", "cannot set both port name & port number")

@@ -15,6 +15,7 @@ from tricenter.apimachinery.validation.rules import (
     port_number,
     port_or_name,
     required,
+    required_name,
     sub,
     unique,
 )  # fmt: skip
@@ -52,10 +53,7 @@ def _external_name(spec: Object) -> Errors:
             yield fielderrors.forbidden(path, "may not be set when type is 'ExternalName'")
             break
     name = str(spec.get("externalName", "")).removesuffix(".")
-    if not name:
-        yield fielderrors.required("spec.externalName")
-    else:
-        yield from named(names.dns_subdomain, name, "spec.externalName")
+    yield from required_name({"externalName": name}, "externalName", "spec", names.dns_subdomain)
 
 
 def _ports(spec: Object, kind: str) -> Errors:

@@ -50,7 +50,7 @@ class Reviews:
         obj = bodies.as_object(await bodies.parse(raw, bodies.media_type(call.http)), call.resource)
         fieldcheck.check(call, obj)
         # Only what has a wrong type is refused here; what is missing, each review knows better.
-        fieldcheck.refuse_mistyped(call, obj, call.resource.kind.definition)
+        fieldcheck.check_types(call, obj, call.resource.kind.definition)
         obj["spec"] = obj.get("spec") or {}
         return obj
 

@@ -11,7 +11,7 @@ import orjson
 from tricenter.apimachinery import fielderrors, schema
 from tricenter.apimachinery.fielderrors import FieldError
 from tricenter.apiserver import errors
-from tricenter.apiserver.rest import duplicates
+from tricenter.apiserver.rest import bodies, duplicates, writeoptions
 from tricenter.apiserver.rest.call import Call
 
 
@@ -35,10 +35,9 @@ def check(call: Call, obj: dict[str, Any], members: AbstractSet[str] | None = No
 
 
 def _clean(call: Call, obj: dict[str, Any]) -> None:
-    level = _level(call)
     unknown = schema.prune(call.resource.kind, obj)
-    if level != "Ignore":
-        _complain(call, [f'unknown field "{path}"' for path in unknown])
+    if unknown and _level(call) != "Ignore":
+        _complain(call, orjson.dumps(obj), [f'unknown field "{path}"' for path in unknown])
 
 
 def check_duplicates(call: Call, body: bytes, data: Any, known: Sequence[str] = ()) -> None:
@@ -47,7 +46,7 @@ def check_duplicates(call: Call, body: bytes, data: Any, known: Sequence[str] = 
     `known`: what has been found in YAML.
     """
     if _level(call) != "Ignore":
-        _complain(call, [*known] or duplicates.find(body, data))
+        _complain(call, body, [*known] or duplicates.find(body, data))
 
 
 def refuse(call: Call, obj: dict[str, Any], problems: Sequence[FieldError]) -> None:
@@ -56,34 +55,38 @@ def refuse(call: Call, obj: dict[str, Any], problems: Sequence[FieldError]) -> N
         return
     kind = call.resource.kind
     if kind.structural is None:
-        refuse_mistyped(call, obj, kind.definition)
+        _refuse_mistyped(call, obj, kind.definition)
     raise errors.invalid(
         errors.Target(group=kind.group, kind=kind.kind, name=obj["metadata"].get("name", "")), problems
     )
 
 
-def refuse_mistyped(call: Call, obj: dict[str, Any], definition: str) -> None:
-    """Refuse an object of a built-in type with a value that cannot be decoded. Raises BadRequest, Invalid.
+def check_types(call: Call, obj: dict[str, Any], definition: str) -> None:
+    """Refuse an object of a built-in type with a value that cannot be decoded. Raises BadRequest."""
+    if not schema.fits(definition, obj):
+        _refuse_mistyped(call, obj, definition)
 
-    A body with such a value is 400 upstream; a patch that leads to one is 422 (endpoints/handlers/{rest,patch}.go).
-    """
-    why = schema.mismatch(definition, obj)
-    if not why:
-        return
-    if call.info.verb == "patch":
-        raise errors.invalid(errors.Target(), [fielderrors.invalid("patch", orjson.dumps(obj).decode(), why)])
-    name, version = obj.get("kind", ""), str(obj.get("apiVersion", "")).rpartition("/")[2]
-    raise errors.BadRequest(f'{name} in version "{version}" cannot be handled as a {name}: {why}')
+
+def _refuse_mistyped(call: Call, obj: dict[str, Any], definition: str) -> None:
+    if why := schema.mismatch(definition, obj):
+        version = str(obj.get("apiVersion", "")).rpartition("/")[2]
+        raise _undecodable(call, obj.get("kind", ""), version, orjson.dumps(obj), why)
+
+
+def _undecodable(call: Call, name: str, version: str, shown: bytes, why: str) -> errors.StatusError:
+    """A body that cannot be decoded is 400, a patch that leads there is 422 (endpoints/handlers/{rest,patch}.go)."""
+    if call.info.verb == "patch" and bodies.media_type(call.http) != writeoptions.APPLY:
+        return errors.invalid(errors.Target(), [fielderrors.invalid("patch", shown.decode(errors="replace"), why)])
+    return errors.BadRequest(f'{name} in version "{version}" cannot be handled as a {name}: {why}')
 
 
 def _level(call: Call) -> str:
     return call.query.get("fieldValidation", "") or "Warn"
 
 
-def _complain(call: Call, problems: list[str]) -> None:
+def _complain(call: Call, shown: bytes, problems: list[str]) -> None:
     if problems and _level(call) == "Strict":
-        kind = call.resource.kind
-        what = f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}'
-        raise errors.BadRequest(f"{what}: strict decoding error: {', '.join(problems)}")
+        kind, why = call.resource.kind, f"strict decoding error: {', '.join(problems)}"
+        raise _undecodable(call, kind.kind, kind.version, shown, why)
     for text in problems:
         call.warn(text)

@@ -69,7 +69,7 @@ class Subresources:
             raise errors.BadRequest("metadata is not an object")
         version, definition = _BODIES[kind]
         data = {"apiVersion": version, "kind": kind, **data}
-        fieldcheck.refuse_mistyped(call, data, definition)
+        fieldcheck.check_types(call, data, definition)
         return data
 
     # --- scale ---
