@@ -56,8 +56,12 @@ async def test_an_update_of_another_incarnation_is_refused(server: Running) -> N
     obj = await made(server)
     await server.call("DELETE", f"{HERE}/x")
     code, body = await server.call("PUT", f"{HERE}/x", obj)
+    # The uid is looked at before it matters that there is no such object.
     assert (code, body["reason"]) == (409, "Conflict")
     assert body["message"].endswith(f"UID in precondition: {obj['metadata']['uid']}, UID in object meta: ")
+    bare = {key: value for key, value in obj["metadata"].items() if key != "uid"}
+    code, body = await server.call("PUT", f"{HERE}/x", {**obj, "metadata": bare})
+    assert (code, body["reason"]) == (404, "NotFound")
     again = await made(server)
     code, body = await server.call(
         "PUT", f"{HERE}/x", {**again, "metadata": {**again["metadata"], "uid": obj["metadata"]["uid"]}}
