@@ -116,7 +116,7 @@ async def test_a_body_without_a_media_type_is_json(server: Running) -> None:
         server.base + MAPS, data=b'{"metadata": {"name": "x"}}', skip_auto_headers=["Content-Type"]
     ) as answer:
         assert answer.status == 201
-    assert (await server.call("POST", MAPS, b"metadata: {name: y}", Content_Type="application/yaml"))[0] == 201
+    assert (await server.call("POST", MAPS, b"metadata: {name: why}", Content_Type="application/yaml"))[0] == 201
 
 
 # --- HEAD ---

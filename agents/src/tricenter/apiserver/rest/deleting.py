@@ -129,7 +129,7 @@ class Deleting:
             if not isinstance(data, dict):
                 raise errors.BadRequest("the body of a delete must be DeleteOptions")
             version = {"apiVersion": "v1", "kind": "DeleteOptions", **data}
-            fieldcheck.refuse_mistyped(call, version, _OPTIONS)
+            fieldcheck.check_types(call, version, _OPTIONS)
         return options(data, call)
 
 

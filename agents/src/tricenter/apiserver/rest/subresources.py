@@ -95,7 +95,7 @@ class Subresources:
 
         async def step(old: Object) -> Object:
             scale = change(scaling.of(kind, old))
-            fieldcheck.refuse_mistyped(call, scale, _BODIES["Scale"][1])
+            fieldcheck.check_types(call, scale, _BODIES["Scale"][1])
             wanted = scaling.scaled(kind, copies.deep(old), scale, call.target)
             return await self._writes.changes.updated(call, old, wanted)
 
