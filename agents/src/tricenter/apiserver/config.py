@@ -22,9 +22,9 @@ class EtcdConfig:
     key: Path | None = None
     """Key of the client certificate."""
 
-    timeout: float = 2.5
-    """Seconds after which an etcd request is given up, all members that were tried counted together; a client is
-    to hear within three seconds that the store does not answer."""
+    timeout: float = 10.0
+    """Seconds after which an etcd request is given up, all members that were tried counted together. Not less than
+    an election takes: etcd itself holds a proposal for five seconds and two election timeouts."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,8 @@ from aetcd import rpc
 
 from tricenter.apiserver import errors
 from tricenter.apiserver.assembly import Parts
-from tricenter.apiserver.storage.store import Lost, Stored
+from tricenter.apiserver.storage import encoding
+from tricenter.apiserver.storage.store import Change, Lost, Stored
 
 pytestmark = pytest.mark.etcd
 
@@ -139,6 +140,29 @@ async def test_an_update_done_before_anothers_counts(parts: Parts, wire: Wire) -
     now = await parts.store.get(KEY)
     assert now is not None
     assert now.load()["data"]["v"] == "1++"
+
+
+@pytest.mark.parametrize("change", [changed, removed])
+async def test_the_same_write_of_another_is_not_taken_for_ones_own(parts: Parts, wire: Wire, change: Change) -> None:
+    """Of two who write the same on one version, to remove it or to put the same bytes, one is told that he has won."""
+    first = await parts.store.create(KEY, config_map("1"))
+    wanted = await change(first.load())
+
+    async def write() -> int:
+        if wanted is None:
+            return await parts.store.delete(KEY, first.revision)
+        return (await parts.store.replace(KEY, encoding.dump(wanted), first.revision)).revision
+
+    winners: list[int] = []
+
+    async def interfere() -> None:
+        winners.append(await write())
+
+    wire.lose, wire.between = ["request"], interfere
+    with pytest.raises(Lost):
+        await write()
+    assert len(winners) == 1
+    assert not any(await wire.release())
 
 
 async def test_writes_under_way_elsewhere_are_sent_again(parts: Parts, wire: Wire) -> None:

@@ -40,6 +40,8 @@ _PASSING = (
 """Codes of failures of one member; another one, or the same one later, may do better."""
 
 _LEAST_SECONDS = 0.05
+_PATIENCE = 1.25
+"""Seconds that a member has to answer while there is another to ask."""
 LARGEST_REVISION = 2**63 - 1
 
 
@@ -146,7 +148,8 @@ class Etcd:
         why, unknown = "no member answers", False
         for others in reversed(range(len(self._members))):
             # What is left is halved while there is another member, so that one that hangs does not take all of it.
-            seconds = (ends - time.monotonic()) / (2 if others else 1)
+            left = ends - time.monotonic()
+            seconds = min(_PATIENCE, left / 2) if others else left
             member = self.member
             if not await member.ready(seconds):
                 self.leave(member)

@@ -3,11 +3,16 @@
 Reading the key back is not enough: the write may still be on its way and be done later. So every write demands that a
 key of ours, the guard, does not exist. To make the guard exist stops all writes that are under way; after that, what
 etcd has seen of the key is the whole truth, and what was not done can be sent again.
+
+Whose a write is that took place is another question: two clients may remove the same object, or write the same into
+it. So a write to an object that exists leaves a receipt in the same transaction, a value of its own under one key that
+all servers share; at the revision of the write that key tells who has written. An object that is new has its uid.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import uuid
 
 from aetcd import rpc
@@ -19,6 +24,7 @@ from tricenter.apiserver.storage.past import Compacted
 __all__ = ["Compacted", "Guard", "find"]
 
 _PREFIX = "/tricenter/guards/"
+_RECEIPTS = b"/tricenter/receipts"
 _LEASE_SECONDS = 3600
 """How long a fallen guard is kept: longer than any request can be on its way."""
 
@@ -49,6 +55,19 @@ def _fresh() -> bytes:
     return f"{_PREFIX}{uuid.uuid4()}".encode()
 
 
+class Receipts:
+    """Marks of single writes, as operations to be done with them."""
+
+    def __init__(self) -> None:
+        self._own = uuid.uuid4().hex
+        self._numbers = itertools.count(1)
+
+    def next(self) -> rpc.RequestOp:
+        """The mark of one more write."""
+        put = rpc.PutRequest(key=_RECEIPTS, value=b"%b-%d" % (self._own.encode(), next(self._numbers)))
+        return rpc.RequestOp(request_put=put)
+
+
 async def find(etcd: Etcd, guard: Guard, key: bytes, sent: rpc.TxnRequest, *, stood: bytes, since: int) -> int:
     """The revision at which a write took place that was sent after `since`; 0 when it did not and will not.
 
@@ -59,12 +78,13 @@ async def find(etcd: Etcd, guard: Guard, key: bytes, sent: rpc.TxnRequest, *, st
     if until <= since:
         return 0
     for event in await past.events(etcd, key, after=since, until=until):
-        if _is_of(event, sent):
-            return int(event.kv.mod_revision)
+        if _can_be(event, sent):
+            revision = int(event.kv.mod_revision)
+            return revision if await _is_of(etcd, revision, sent) else 0
     return 0
 
 
-def _is_of(event: rpc.Event, sent: rpc.TxnRequest) -> bool:
+def _can_be(event: rpc.Event, sent: rpc.TxnRequest) -> bool:
     """Whether an event is what a write does: the same value, put on the same version of the object."""
     expected, operation = sent.compare[0].mod_revision, sent.success[0]
     before = event.prev_kv.mod_revision if event.HasField("prev_kv") else 0
@@ -73,3 +93,11 @@ def _is_of(event: rpc.Event, sent: rpc.TxnRequest) -> bool:
     if operation.HasField("request_put"):
         return bool(event.type == rpc.Event.PUT and event.kv.value == operation.request_put.value)
     return bool(event.type == rpc.Event.DELETE)
+
+
+async def _is_of(etcd: Etcd, revision: int, sent: rpc.TxnRequest) -> bool:
+    """Whether the receipt of a write is the one that was left at a revision."""
+    if len(sent.success) == 1:
+        return True
+    found = await etcd.range(rpc.RangeRequest(key=_RECEIPTS, revision=revision))
+    return [pair.value for pair in found.kvs] == [sent.success[1].request_put.value]

@@ -69,6 +69,7 @@ class Store:
         self._etcd = etcd
         self._rules = rules
         self._guard = outcome.Guard(etcd)
+        self._receipts = outcome.Receipts()
         self._recent: dict[str, Stored] = {}
         self._recent_bytes = 0
 
@@ -192,7 +193,8 @@ class Store:
         read = rpc.RequestOp(request_range=rpc.RangeRequest(key=key))
         for _ in range(_ATTEMPTS):
             guard = self._guard.key
-            request = rpc.TxnRequest(compare=[compare, self._guard.stands(guard)], success=[operation], failure=[read])
+            writes = [operation, self._receipts.next()] if revision else [operation]
+            request = rpc.TxnRequest(compare=[compare, self._guard.stands(guard)], success=writes, failure=[read])
             done, current = await self._sent(key, request, guard)
             if done:
                 return done
