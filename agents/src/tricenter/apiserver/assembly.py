@@ -21,7 +21,7 @@ from tricenter.apiserver.auth.authorize import Authorizer
 from tricenter.apiserver.auth.node import NodeAuthorizer
 from tricenter.apiserver.auth.rbac import Index
 from tricenter.apiserver.auth.reviews import Reviews
-from tricenter.apiserver.auth.tokens import Signer, Verifier, load_public
+from tricenter.apiserver.auth.tokens import PublicKey, Signer, Verifier, load_public
 from tricenter.apiserver.backends import Backends
 from tricenter.apiserver.cache.freshness import Freshness
 from tricenter.apiserver.cache.mirror import Mirror
@@ -80,105 +80,215 @@ class Parts:
 
 def assemble(config: Config) -> Parts:
     """All parts, connected but not started. Must be called with a running event loop."""
+    instruments = Instruments()
+    state = _state(config, instruments)
+    services = Backends(state.resources)
+    access = _access(config, state)
+    health = Health(state.fresh, state.mirror)
+    verbs = _verbs(config, state, access, _admission(state, access, services, instruments), instruments)
+    aggregation = _aggregation(config, state, services)
+    auditor = _auditor(config.audit, instruments)
+    limits = Limits(state.resources, config, FlowMetrics(instruments.registry))
+    state.mirror.on_reload(limits.reset)
+    discovery = _discovery(config, state, access, aggregation, health=health, instruments=instruments)
+    server = Server(
+        authenticator=access.authenticator,
+        authorizer=access.authorizer,
+        resources=state.resources,
+        extensions=state.extensions,
+        router=_router(config, state, access, verbs, health),
+        endpoints=discovery.endpoints(),
+        instruments=instruments,
+        auditor=auditor,
+        limits=limits,
+        aggregator=Aggregator(aggregation.services, aggregation.transport),
+        filled=state.mirror.synced,
+    )
+    return Parts(
+        config=config,
+        etcd=state.etcd,
+        store=state.store,
+        mirror=state.mirror,
+        fresh=state.fresh,
+        resources=state.resources,
+        extensions=state.extensions,
+        definitions=DefinitionController(state.store, state.resources, state.mirror),
+        health=health,
+        watching=verbs.watching,
+        server=server,
+        writes=verbs.writes,
+        auditor=auditor,
+        services=services,
+        registration=Registration(config, state.store, state.resources, state.mirror, state.extensions),
+        availability=aggregation.availability,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _State:
+    """What etcd holds, and what this server keeps of it."""
+
+    etcd: Etcd
+    store: Store
+    resources: Resources
+    mirror: Mirror
+    fresh: Freshness
+    extensions: Extensions
+
+
+def _state(config: Config, instruments: Instruments) -> _State:
     etcd = Etcd(config.etcd)
+    etcd.observe = instruments.etcd
     rules = encryption.load(config.encryption) if config.encryption else encryption.PLAIN
-    store = Store(etcd, rules)
     resources = Resources(config.history_events)
+    instruments.watch_resources(resources, VERSION)
     mirror = Mirror(etcd, resources.caches(), rules, remembered=config.recalled_revisions)
     fresh = Freshness(etcd, mirror)
-    extensions = Extensions(resources, mirror, fresh, history=config.history_events)
-    health = Health(fresh, mirror)
-    instruments = Instruments()
-    instruments.watch_resources(resources, VERSION)
-    etcd.observe = instruments.etcd
+    return _State(
+        etcd=etcd,
+        store=Store(etcd, rules),
+        resources=resources,
+        mirror=mirror,
+        fresh=fresh,
+        extensions=Extensions(resources, mirror, fresh, history=config.history_events),
+    )
 
+
+@dataclass(frozen=True, kw_only=True)
+class _Access:
+    """Who asks, and what they may."""
+
+    signer: Signer
+    keys: list[PublicKey]
+    authenticator: Authenticator
+    authorizer: Authorizer
+
+
+def _access(config: Config, state: _State) -> _Access:
     signer = Signer(config.service_account_key, config.service_account_issuer)
     keys = [signer.public, *map(load_public, config.service_account_keys)]
     verifier = Verifier(keys, config.service_account_issuer, config.token_audiences)
-    authenticator = Authenticator(verifier, resources)
-    authorizer = Authorizer(Index(resources), NodeAuthorizer(resources))
-    mirror.on_reload(authorizer.reset)
-
-    services = Backends(resources)
-    measured = AdmissionMetrics(instruments.registry)
-    admission = Admission(plugins(resources, fresh, authorizer, store, services=services, metrics=measured), measured)
-    allocation = Allocation(store, resources, config.service_cidr, config.nodeport_range)
-    reads = Reads(store, mirror, fresh)
-    watching = Watching(config, mirror, fresh, instruments.events)
-    leases = Leases(etcd, config.event_ttl)
-    writes = Writes(
-        config=config,
-        store=store,
-        changes=Changes(admission),
-        allocation=allocation,
-        leases=leases,
+    authorizer = Authorizer(Index(state.resources), NodeAuthorizer(state.resources))
+    state.mirror.on_reload(authorizer.reset)
+    return _Access(
+        signer=signer,
+        keys=keys,
+        authenticator=Authenticator(verifier, state.resources),
         authorizer=authorizer,
     )
-    deleting = Deleting(config, store, reads, admission, allocation)
-    eviction = Eviction(resources, store, fresh, deleting)
-    subresources = Subresources(config, reads, writes, eviction, TokenRequests(resources, signer, authorizer))
-    reviews = Reviews(config, authenticator, authorizer)
+
+
+def _admission(state: _State, access: _Access, services: Backends, instruments: Instruments) -> Admission:
+    measured = AdmissionMetrics(instruments.registry)
+    chain = plugins(state.resources, state.fresh, access.authorizer, state.store, services=services, metrics=measured)
+    return Admission(chain, measured)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Verbs:
+    """What can be done to every resource."""
+
+    reads: Reads
+    watching: Watching
+    writes: Writes
+    deleting: Deleting
+
+
+def _verbs(config: Config, state: _State, access: _Access, admission: Admission, instruments: Instruments) -> _Verbs:
+    allocation = Allocation(state.store, state.resources, config.service_cidr, config.nodeport_range)
+    reads = Reads(state.store, state.mirror, state.fresh)
+    writes = Writes(
+        config=config,
+        store=state.store,
+        changes=Changes(admission),
+        allocation=allocation,
+        leases=Leases(state.etcd, config.event_ttl),
+        authorizer=access.authorizer,
+    )
+    return _Verbs(
+        reads=reads,
+        watching=Watching(config, state.mirror, state.fresh, instruments.events),
+        writes=writes,
+        deleting=Deleting(config, state.store, reads, admission, allocation),
+    )
+
+
+def _router(config: Config, state: _State, access: _Access, verbs: _Verbs, health: Health) -> Router:
+    """Handlers by verb and subresource, and those of resources that are asked rather than stored."""
+    resources, reads, writes = state.resources, verbs.reads, verbs.writes
+    eviction = Eviction(resources, state.store, state.fresh, verbs.deleting)
+    tokens = TokenRequests(resources, access.signer, access.authorizer)
+    subresources = Subresources(config, reads, writes, eviction, tokens)
     kubelets = Kubelets(config, resources, reads)
     proxying = Proxying(resources, reads, kubelets)
-    router = Router(
-        _general(reads, watching, writes, deleting, subresources),
+    return Router(
+        {**_general(verbs), **subresources.general()},
         {
             **subresources.special(),
-            **reviews.special(),
+            **Reviews(config, access.authenticator, access.authorizer).special(),
             **connecting.admitted({**kubelets.special(), **proxying.special()}, writes.changes),
             **Metrics(resources, kubelets).special(),
             **Components(resources, health).special(),
         },
     )
-    address = f"{config.advertise_address}:{config.port}"
-    issuer = Issuer(config.service_account_issuer, address, keys)
-    elsewhere = ApiServices(resources)
-    mirror.on_reload(elsewhere.reset)
-    transport = Transport(config, services)
-    availability = Availability(store, resources, elsewhere, transport, mirror)
-    discovery = Discovery(
-        resources=resources,
-        extensions=extensions,
-        health=health,
-        instruments=instruments,
-        issuer=issuer,
-        address=address,
-        services=elsewhere,
-        availability=availability,
-    )
-    auditor = _auditor(config.audit, instruments)
-    limits = Limits(resources, config, FlowMetrics(instruments.registry))
-    mirror.on_reload(limits.reset)
-    server = Server(
-        authenticator=authenticator,
-        authorizer=authorizer,
-        resources=resources,
-        extensions=extensions,
-        router=router,
-        endpoints=discovery.endpoints(),
-        instruments=instruments,
-        auditor=auditor,
-        limits=limits,
-        aggregator=Aggregator(elsewhere, transport),
-        filled=mirror.synced,
-    )
-    return Parts(
-        config=config,
-        etcd=etcd,
-        store=store,
-        mirror=mirror,
-        fresh=fresh,
-        resources=resources,
-        extensions=extensions,
-        definitions=DefinitionController(store, resources, mirror),
-        health=health,
-        watching=watching,
-        server=server,
-        writes=writes,
-        auditor=auditor,
+
+
+def _general(verbs: _Verbs) -> dict[Route, Handler]:
+    reads, writes = verbs.reads, verbs.writes
+    general: dict[Route, Handler] = {
+        ("get", ""): reads.get,
+        ("list", ""): reads.list,
+        ("watch", ""): verbs.watching.watch,
+        ("create", ""): writes.create,
+        ("update", ""): writes.update,
+        ("patch", ""): writes.patch,
+        ("delete", ""): verbs.deleting.delete,
+        ("deletecollection", ""): verbs.deleting.collection,
+    }
+    for name in ("status", "ephemeralcontainers", "resize", "approval"):
+        general |= {("get", name): reads.get, ("update", name): writes.update, ("patch", name): writes.patch}
+    return general
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Aggregation:
+    """The servers that others add to the API."""
+
+    services: ApiServices
+    transport: Transport
+    availability: Availability
+
+
+def _aggregation(config: Config, state: _State, backends: Backends) -> _Aggregation:
+    services = ApiServices(state.resources)
+    state.mirror.on_reload(services.reset)
+    transport = Transport(config, backends)
+    return _Aggregation(
         services=services,
-        registration=Registration(config, store, resources, mirror, extensions),
-        availability=availability,
+        transport=transport,
+        availability=Availability(state.store, state.resources, services, transport, state.mirror),
+    )
+
+
+def _discovery(
+    config: Config,
+    state: _State,
+    access: _Access,
+    aggregation: _Aggregation,
+    *,
+    health: Health,
+    instruments: Instruments,
+) -> Discovery:
+    address = f"{config.advertise_address}:{config.port}"
+    return Discovery(
+        resources=state.resources,
+        extensions=state.extensions,
+        health=health,
+        instruments=instruments,
+        issuer=Issuer(config.service_account_issuer, address, access.keys),
+        address=address,
+        services=aggregation.services,
+        availability=aggregation.availability,
     )
 
 
@@ -194,21 +304,3 @@ def _auditor(config: AuditConfig | None, instruments: Instruments) -> Auditor | 
     auditor = Auditor(policy.load(config.policy), sink)
     instruments.watch_audit(auditor)
     return auditor
-
-
-def _general(
-    reads: Reads, watching: Watching, writes: Writes, deleting: Deleting, subresources: Subresources
-) -> dict[Route, Handler]:
-    general: dict[Route, Handler] = {
-        ("get", ""): reads.get,
-        ("list", ""): reads.list,
-        ("watch", ""): watching.watch,
-        ("create", ""): writes.create,
-        ("update", ""): writes.update,
-        ("patch", ""): writes.patch,
-        ("delete", ""): deleting.delete,
-        ("deletecollection", ""): deleting.collection,
-    }
-    for name in ("status", "ephemeralcontainers", "resize", "approval"):
-        general |= {("get", name): reads.get, ("update", name): writes.update, ("patch", name): writes.patch}
-    return {**general, **subresources.general()}

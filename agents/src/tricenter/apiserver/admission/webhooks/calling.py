@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -17,13 +18,14 @@ from tricenter.apiserver.admission.webhooks.hooks import Hook
 from tricenter.apiserver.admission.webhooks.reviews import Answer
 from tricenter.apiserver.backends import BackendError, Backends
 
-_OK, _UNAVAILABLE = 200, 503
+_SILENT = HTTPStatus.SERVICE_UNAVAILABLE
+"""The code of a webhook that gave none."""
 
 
 class CallFailed(Exception):  # noqa: N818 - it is no error of ours
     """The webhook could not be asked, or its answer is none; `str` is what a client may see."""
 
-    def __init__(self, text: str, code: int = _UNAVAILABLE) -> None:
+    def __init__(self, text: str, code: int = _SILENT) -> None:
         super().__init__(text)
         self.code = code
         """What the webhook's server answered, or that it did not."""
@@ -49,7 +51,7 @@ class Caller:
         except (BackendError, aiohttp.ClientError, OSError, ValueError) as error:  # ValueError: a host that is no name
             why = backends.failure(error, _place(error))
             text = f'failed to call webhook: Post "{shown}": {why}'
-            raise CallFailed(text, error.code if isinstance(error, BackendError) else _UNAVAILABLE) from error
+            raise CallFailed(text, error.code if isinstance(error, BackendError) else _SILENT) from error
         try:
             return reviews.answer(uid, version, body, mutating=mutating)
         except ValueError as error:
@@ -85,7 +87,7 @@ class Caller:
             url, headers=headers, timeout=timeout, allow_redirects=False, **options
         ) as got:
             body = await backends.read(got)
-            if got.status != _OK:
+            if got.status != HTTPStatus.OK:
                 raise BackendError(_unwanted(got.status, body), got.status)
             return body
 
@@ -117,7 +119,7 @@ def _place(error: Exception) -> str:
 
 def _unwanted(code: int, body: bytes) -> str:
     """client-go's words for an answer that is no success."""
-    if code == 404:
+    if code == HTTPStatus.NOT_FOUND:
         return "the server could not find the requested resource"
     text = body[:1000].decode(errors="replace").strip() or "unknown"
     return f'an error on the server ("{text}") has prevented the request from succeeding'

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 import uuid
+from http import HTTPStatus
 from typing import Any
 
 import orjson
@@ -29,7 +30,6 @@ log = logging.getLogger(__name__)
 _GROUP = "admissionregistration.k8s.io"
 _MUTATION = "mutation.webhook.admission.k8s.io/"
 _VALIDATION = "validating.webhook.admission.k8s.io/"
-_OK = 200
 
 
 class _Webhooks(Plugin):
@@ -74,12 +74,14 @@ class _Webhooks(Plugin):
     async def _ask(self, hook: Hook, seen: View) -> Answer:
         """Ask, and keep what the answer says besides. Raises CallFailed; BadRequest, and what the webhook refuses."""
         call = seen.attributes.call
-        began, code, why = time.perf_counter(), 0, INTERNAL
+        began, why = time.perf_counter(), INTERNAL
+        code: int = 0
         try:
             if call.dry_run and hook.has_side_effects:
                 raise errors.BadRequest(f'admission webhook "{hook.name}" does not support dry run')
             answer = await self._caller.ask(hook, seen, str(uuid.uuid4()), mutating=self.mutating)
-            code, why = (_OK, "") if answer.allowed else (reviews.refusal(hook.name, answer.status).code, REFUSED)
+            code = HTTPStatus.OK if answer.allowed else reviews.refusal(hook.name, answer.status).code
+            why = "" if answer.allowed else REFUSED
         except CallFailed as error:
             code, why = error.code, "" if hook.ignores_failure else CALL_FAILED
             raise
