@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tricenter.apimachinery import kinds, managedfields, schema
+from tricenter.apimachinery import defaults, kinds, managedfields, schema
 from tricenter.apimachinery.managedfields import fieldset, typed
 from tricenter.apimachinery.records import Kind
 
@@ -61,13 +61,106 @@ def test_create_tracks_what_was_set_in_upstreams_format() -> None:
     assert obj["metadata"]["managedFields"] == [{
         "manager": "kubectl-create", "operation": "Update", "apiVersion": "v1", "time": "2026-01-01T00:00:00Z",
         "fieldsType": "FieldsV1", "fieldsV1": {
-            "f:metadata": {"f:labels": {"f:a": {}}},
+            "f:metadata": {"f:labels": {".": {}, "f:a": {}}},
             "f:spec": {
-                "f:ports": {'k:{"port":80,"protocol":"TCP"}': {".": {}, "f:port": {}, "f:protocol": {}}},
+                "f:ports": {".": {}, 'k:{"port":80,"protocol":"TCP"}': {".": {}, "f:port": {}, "f:protocol": {}}},
                 "f:selector": {}, "f:type": {},
             },
         },
     }]  # fmt: skip
+
+
+SELF: Object = {".": {}}
+
+
+def names(*fields: str) -> Object:
+    return {f"f:{name}": {} for name in fields}
+
+
+def test_a_new_deployment_is_owned_as_upstream_records_it() -> None:
+    """Pointers and maps that came are owned as such; structs that Go always has, and null lists, were there before."""
+    probe = {"httpGet": {"path": "/", "port": 80}}
+    container = {"name": "c", "image": "x", "livenessProbe": probe, "resources": {"limits": {"cpu": "1"}}}
+    labels = {"app": "web"}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [container, {"name": "plain", "image": "y"}]}}
+    obj = {**deployment(), "spec": {"selector": {"matchLabels": labels}, "template": template}}
+    defaults.apply(DEPLOYMENT, obj)
+    policies = names("image", "imagePullPolicy", "name", "terminationMessagePath", "terminationMessagePolicy")
+    timing = names("failureThreshold", "periodSeconds", "successThreshold", "timeoutSeconds")
+    get = SELF | names("path", "port", "scheme")
+    full = {
+        "f:livenessProbe": SELF | timing | {"f:httpGet": get},
+        "f:resources": {**SELF, "f:limits": SELF | names("cpu")},
+    }
+    pod = names("dnsPolicy", "restartPolicy", "schedulerName", "securityContext", "terminationGracePeriodSeconds")
+    containers = {'k:{"name":"c"}': SELF | policies | full, 'k:{"name":"plain"}': SELF | policies | names("resources")}
+    assert update(None, obj)["metadata"]["managedFields"][0]["fieldsV1"] == {
+        "f:spec": {
+            **names("progressDeadlineSeconds", "replicas", "revisionHistoryLimit", "selector"),
+            "f:strategy": {"f:rollingUpdate": SELF | names("maxSurge", "maxUnavailable"), "f:type": {}},
+            "f:template": {
+                "f:metadata": {"f:labels": SELF | names("app")},
+                "f:spec": {"f:containers": containers, **pod},
+            },
+        },
+    }
+
+
+def test_what_an_update_adds_and_takes_away_is_owned_with_the_way_to_it() -> None:
+    live = update(None, deployment(3, web="nginx:1"), manager="kubectl")
+    changed = copy.deepcopy(live)
+    changed["metadata"]["annotations"] = {"a": "b"}
+    changed["spec"]["template"]["spec"]["nodeSelector"] = {"disk": "ssd"}
+    changed["spec"]["template"]["spec"]["containers"][0]["securityContext"] = {"privileged": False}
+    after = update(live, changed)
+    pod = ".spec.template.spec"
+    security = f'{pod}.containers[name="web"].securityContext'
+    assert owners(after)["u"] == {
+        ".metadata.annotations", ".metadata.annotations.a", f"{pod}.nodeSelector",
+        security, f"{security}.privileged",
+    }  # fmt: skip
+    assert owners(update(after, live, manager="other")) == {"kubectl": owners(live)["kubectl"]}
+
+
+def test_a_new_custom_resource_is_owned_from_its_top() -> None:
+    """Its objects are what was sent: no struct is there before somebody sets it."""
+    node = schema.types.of_structural({
+        "type": "object", "properties": {"spec": {"type": "object", "properties": {"size": {"type": "integer"}}}},
+    })  # fmt: skip
+    change = typed.compare({}, {"spec": {"size": 1}, "metadata": {"labels": {"a": "b"}}}, node)
+    assert change.added == {"f:spec": SELF | names("size"), "f:metadata": {"f:labels": SELF | names("a")}}
+
+
+SET = schema.types.of_structural({
+    "type": "object",
+    "properties": {
+        "set": {"type": "array", "x-kubernetes-list-type": "set", "items": {"type": "string"}},
+        "free": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
+    },
+})  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "added", "removed", "modified"),
+    [
+        ({"set": ["a"]}, {"set": ["a", "b", "b"]}, {'.set[="b"]'}, set(), set()),
+        ({"set": ["a", "b"]}, {"set": ["a", "b", "b"]}, {'.set[="b"]'}, {'.set[="b"]'}, set()),
+        ({"set": ["b", "b"]}, {"set": ["a", "b", "b"]}, {'.set[="a"]'}, set(), set()),
+        ({"set": ["b", "b"]}, {"set": ["b", "b", "b"]}, set(), set(), {'.set[="b"]'}),
+        ({"set": ["a", "a"]}, {"set": []}, set(), {'.set[="a"]'}, set()),
+        ({}, {"set": []}, {".set"}, set(), set()),
+        ({"set": ["a"]}, {}, set(), {".set", '.set[="a"]'}, set()),
+        ({"free": {"a": {"b": {}}}}, {"free": {"a": ["b"]}}, set(), {".free.a.b"}, {".free.a"}),
+        ({"free": {"a": "b"}}, {"free": {"a": {"b": {}}}}, {".free.a.b"}, set(), {".free.a"}),
+        ({"free": {"a": {}}}, {"free": {"a": {"b": {}}}}, {".free.a.b"}, set(), set()),
+    ],
+)  # fmt: skip
+def test_how_two_values_differ(
+    old: Object, new: Object, added: set[str], removed: set[str], modified: set[str]
+) -> None:
+    """The cases of structured-merge-diff typed/symdiff_test.go that are easily got wrong."""
+    change = typed.compare(old, new, SET)
+    assert (members(change.added), members(change.removed), members(change.modified)) == (added, removed, modified)
 
 
 def test_applying_twice_changes_nothing() -> None:

@@ -97,7 +97,7 @@ def apply(
     declared.check(applied, node)
     config = _relevant(applied, kind, subresource)
     before = entries.decode(old.get("metadata", {}).get("managedFields"))
-    managers = before or _first(old, kind)
+    managers = before or _first(old, kind, subresource)
     merged = typed.merge(old, config, node)
     entry = Entry(
         manager=manager, operation=APPLY, api_version=kind.api_version, subresource=subresource,
@@ -210,9 +210,12 @@ def _last_applied(live: Object, kind: Kind) -> Node:
         return {}
 
 
-def _first(old: Object, kind: Kind) -> Managers:
-    """The managers of an object that nobody tracked: everything belongs to one made-up updater."""
-    fields = _owned(old, schema.of(kind).type) if old else {}
+def _first(old: Object, kind: Kind, subresource: str) -> Managers:
+    """The managers of an object that nobody tracked: everything belongs to one made-up updater (skipnonapplied.go)."""
+    change = _compare({}, old, kind)
+    if subresource not in _OF_STATUS and kind.subresource("status") is not None:
+        _without_status(change)
+    fields = fieldset.union(change.modified, change.added)
     if not fields:
         return {}
     entry = Entry(manager=BEFORE_FIRST_APPLY, operation=UPDATE, api_version=kind.api_version, fields=fields)

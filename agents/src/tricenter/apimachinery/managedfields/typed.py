@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from tricenter.apimachinery import alike
-from tricenter.apimachinery.managedfields.fieldset import LEAF, Node, is_member, make
+from tricenter.apimachinery.managedfields.fieldset import LEAF, SELF, Node, is_member, make
 from tricenter.apimachinery.schema.types import ANY, Shape, Type
 
 
@@ -90,32 +90,6 @@ def _map_set(value: dict[str, Any], kind: Type) -> Node | None:
     return children or None
 
 
-_CONTAINER = "io.k8s.api.core.v1.Container"
-_known: alike.Memory[Node] = alike.Memory()
-"""Field sets of lists of containers, which in a workload are the same and the largest part of a pod."""
-
-
-def _list_set(value: list[Any], kind: Type) -> Node | None:
-    if kind.element.name != _CONTAINER or not value:
-        return _elements(value, kind)
-    key = (alike.content(value),)
-    found = _known.get(key)
-    if found is None:
-        found = _elements(value, kind)
-        if found is not None and not alike.has_made_name(found):
-            _known.learn(key, found)
-    return found
-
-
-def _elements(value: list[Any], kind: Type) -> Node | None:
-    elements: Node = {}
-    for item in value:
-        key = element_key(item, kind)
-        # an element that is there twice is owned as a whole
-        elements[key] = LEAF if key in elements else make(True, field_set(item, kind.element) or {})
-    return elements or None
-
-
 def _item(kind: Type, item: Any) -> Node:
     """The node of an entry of a map: entries are items, which are owned as such."""
     node = field_set(item, ANY if kind.shape is _STRUCT else kind.element)
@@ -124,12 +98,55 @@ def _item(kind: Type, item: Any) -> Node:
     return node if is_member(node) else make(True, node) or LEAF
 
 
-def _entry(kind: Type, key: str, item: Any) -> Node | None:
-    field = kind.fields.get(key) if kind.shape is _STRUCT else None
-    if field is None:
-        return _item(kind, item)
-    node = field_set(item, field)
-    return LEAF if node is None and item == {} else node
+def _list_set(value: list[Any], kind: Type) -> Node | None:
+    elements: Node = {}
+    for item in value:
+        key = element_key(item, kind)
+        # an element that is there twice is owned as a whole
+        elements[key] = LEAF if key in elements else make(True, field_set(item, kind.element) or {})
+    return elements or None
+
+
+def whole(value: Any, kind: Type) -> Node:
+    """The node of a value that was not there before, or is no longer: every path on the way belongs to it, too."""
+    children: Node = {}
+    if kind.atomic or kind.shape is _SCALAR:
+        return LEAF
+    if isinstance(value, dict) and kind.shape is not _LIST:
+        # Most members are scalars, which are leaves whatever their type says.
+        children = {
+            "f:" + key: whole(item, child(kind, key)) if isinstance(item, _NESTED) else LEAF
+            for key, item in value.items()
+        }
+    elif isinstance(value, list) and kind.shape is _LIST:
+        children = _elements(value, kind)
+    return {SELF: LEAF, **children} if children else LEAF
+
+
+_CONTAINER = "io.k8s.api.core.v1.Container"
+_known: alike.Memory[Node] = alike.Memory()
+"""Nodes of lists of containers, which in a workload are the same and the largest part of a pod."""
+
+
+def _elements(value: list[Any], kind: Type) -> Node:
+    """The nodes of all elements of a list that was empty before, or is now."""
+    if kind.element.name != _CONTAINER or not value:
+        return _each(value, kind)
+    key = (alike.content(value),)
+    found = _known.get(key)
+    if found is None:
+        found = _each(value, kind)
+        if not alike.has_made_name(found):
+            _known.learn(key, found)
+    return found
+
+
+def _each(value: list[Any], kind: Type) -> Node:
+    elements: Node = {}
+    for item in value:
+        key = element_key(item, kind)
+        elements[key] = LEAF if key in elements else whole(item, kind.element)
+    return elements
 
 
 class Comparison:
@@ -144,7 +161,7 @@ class Comparison:
 
 
 def compare(old: dict[str, Any], new: dict[str, Any], kind: Type) -> Comparison:
-    """How `new` differs from `old`."""
+    """How `new` differs from `old` (typed/compare.go)."""
     result = Comparison()
     result.added, result.removed, result.modified = _compare_maps(old, new, kind)
     return result
@@ -157,45 +174,77 @@ def _compare_maps(old: dict[str, Any], new: dict[str, Any], kind: Type) -> _Trip
     added: Node = {}
     removed: Node = {}
     modified: Node = {}
+    into = (added, removed, modified)
     for key, value in new.items():
-        if key not in old:
-            _put(added, f"f:{key}", _entry(kind, key, value))
-        elif value != old[key]:
-            _compare_into(old[key], value, child(kind, key), f"f:{key}", (added, removed, modified))
+        if key in old:
+            if value != old[key]:
+                _compare_into(old[key], value, child(kind, key), f"f:{key}", into)
+        elif key in kind.present and isinstance(value, _NESTED):
+            if value:
+                _compare_into(type(value)(), value, child(kind, key), f"f:{key}", into)
+        else:
+            added[f"f:{key}"] = whole(value, child(kind, key))
     for key, value in old.items():
-        if key not in new:
-            _put(removed, f"f:{key}", _entry(kind, key, value))
-    return added, removed, modified
+        if key in new:
+            continue
+        if key in kind.present and isinstance(value, _NESTED):
+            if value:
+                _compare_into(value, type(value)(), child(kind, key), f"f:{key}", into)
+        else:
+            removed[f"f:{key}"] = whole(value, child(kind, key))
+    return into
 
 
 def _compare_lists(old: list[Any], new: list[Any], kind: Type) -> _Triple:
+    if not old:
+        return _elements(new, kind), {}, {}
     added: Node = {}
     removed: Node = {}
     modified: Node = {}
-    before = {element_key(item, kind): item for item in old}
-    after = {element_key(item, kind): item for item in new}
-    for key, item in after.items():
-        if key not in before:
-            _put(added, key, make(True, field_set(item, kind.element) or {}))
-        elif item != before[key]:
-            _compare_into(before[key], item, kind.element, key, (added, removed, modified))
-    for key, item in before.items():
-        if key not in after:
-            _put(removed, key, make(True, field_set(item, kind.element) or {}))
+    before, after = _by_key(old, kind), _by_key(new, kind)
+    for key in {**before, **after}:
+        left, right = before.get(key, []), after.get(key, [])
+        if len(left) == len(right) == 1:
+            if left != right:
+                _compare_into(left[0], right[0], kind.element, key, (added, removed, modified))
+        elif len(left) > 1 and len(right) > 1:
+            if left != right:
+                modified[key] = LEAF
+        else:  # it came or it left; one that is there more than once is owned as a whole
+            _put(removed, key, _occurring(left, kind))
+            _put(added, key, _occurring(right, kind))
     return added, removed, modified
 
 
+def _by_key(items: list[Any], kind: Type) -> dict[str, list[Any]]:
+    found: dict[str, list[Any]] = {}
+    for item in items:
+        found.setdefault(element_key(item, kind), []).append(item)
+    return found
+
+
+def _occurring(items: list[Any], kind: Type) -> Node | None:
+    if not items:
+        return None
+    return whole(items[0], kind.element) if len(items) == 1 else LEAF
+
+
 def _compare_into(old: Any, new: Any, kind: Type, key: str, into: _Triple) -> None:
+    added, removed, modified = into
     if _is_map(kind, old) and isinstance(new, dict):
         parts = _compare_maps(old, new, kind)
     elif _is_list(kind, old) and isinstance(new, list):
         parts = _compare_lists(old, new, kind)
-    else:
-        _put(into[2], key, LEAF)
-        return
-    for part, target in zip(parts, into, strict=True):
+    else:  # one in the place of another: what was in it goes, what is in the new one comes
+        modified[key] = LEAF
+        parts = _within(whole(new, kind)), _within(whole(old, kind)), {}
+    for part, target in zip(parts, (added, removed, modified), strict=True):
         if part:
-            _put(target, key, part)
+            target[key] = part
+
+
+def _within(node: Node) -> Node:
+    return {key: inner for key, inner in node.items() if key != SELF}
 
 
 def _put(target: Node, key: str, node: Node | None) -> None:
@@ -240,33 +289,29 @@ def _merge_lists(old: list[Any], new: list[Any], kind: Type) -> list[Any]:
 def remove(value: Any, kind: Type, gone: Node, owned: Node) -> Any:
     """`value` without the member paths of `gone`.
 
-    Maps and lists that lose their last element go with it (None), unless somebody owns them as such.
+    Maps and lists that lose their last element go with it (None, typed/remove.go), unless they are `owned` as empty.
     """
     if not gone:
         return value
-    empty = is_member(owned)
     if _is_map(kind, value):
-        result: dict[str, Any] = {}
-        for key, item in value.items():
-            kept = _without(item, child(kind, key), gone.get(f"f:{key}"), owned.get(f"f:{key}"))
-            if kept is not None:
-                result[key] = kept
-        return result if result or empty else None
+        left = {
+            key: kept
+            for key, item in value.items()
+            if (kept := _without(item, child(kind, key), f"f:{key}", gone, owned)) is not None
+        }
+        return left if left or not owned else None
     if _is_list(kind, value):
-        items: list[Any] = []
-        for item in value:
-            key = element_key(item, kind)
-            kept = _without(item, kind.element, gone.get(key), owned.get(key))
-            if kept is not None:
-                items.append(kept)
-        return items if items or empty else None
+        items = (_without(item, kind.element, element_key(item, kind), gone, owned) for item in value)
+        kept_items = [item for item in items if item is not None]
+        return kept_items if kept_items or not owned else None
     return value
 
 
-_NOT_OWNED: Node = {"f:": {}}  # leads nowhere: neither empty nor a member
+_NOT_OWNED: Node = {"f:": {}}  # leads nowhere
 
 
-def _without(item: Any, kind: Type, gone: Node | None, owned: Node | None) -> Any:
-    if gone is None:
+def _without(item: Any, kind: Type, key: str, gone: Node, owned: Node) -> Any:
+    inner = gone.get(key)
+    if inner is None:
         return item
-    return None if is_member(gone) else remove(item, kind, gone, _NOT_OWNED if owned is None else owned)
+    return None if is_member(inner) else remove(item, kind, inner, owned.get(key, _NOT_OWNED))

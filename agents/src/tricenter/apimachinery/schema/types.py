@@ -9,7 +9,7 @@ import enum
 from collections.abc import Mapping
 from typing import Any
 
-from tricenter.apimachinery.schema import definitions
+from tricenter.apimachinery.schema import definitions, golang
 
 OBJECT_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 _PREFIX = "#/$defs/"
@@ -48,7 +48,7 @@ class Type:
     """One node of a compiled schema. Recursive types refer to themselves, so nodes are compared by identity."""
 
     __slots__ = (
-        "atomic", "fields", "items", "key_defaults", "keys", "merge", "merge_key", "name", "open",
+        "atomic", "fields", "items", "key_defaults", "keys", "merge", "merge_key", "name", "open", "present",
         "retain_keys", "shape",
     )  # fmt: skip
 
@@ -59,6 +59,8 @@ class Type:
         micro-time, bytes."""
         self.fields: dict[str, Type] = {}
         """Fields of a struct."""
+        self.present: frozenset[str] = frozenset()
+        """Those of them that are there, empty, even where nobody set them."""
         self.items: Type | None = None
         """Elements of a list, values of a map."""
         self.atomic = False
@@ -103,6 +105,7 @@ def of_definition(name: str) -> Type:
     else:
         schema = definitions.load()[name]
         made = _blank(schema, name)
+        made.present = golang.present(name)
         _compiled[name] = made  # before its fields: a type may contain itself
         _fill(made, schema)
     _compiled[name] = made
@@ -119,6 +122,7 @@ def of_structural(schema: Mapping[str, Any]) -> Type:
     for field in ("apiVersion", "kind"):
         root.fields[field] = Type(Shape.SCALAR, "string")
     root.fields["metadata"] = of_definition(OBJECT_META)
+    root.present = frozenset({"metadata"})
     return root
 
 
