@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
+from tricenter.apimachinery.kinds import Kind
 from tricenter.apiserver import errors
 from tricenter.apiserver.protobuf import decode
 from tricenter.apiserver.request import Request
@@ -135,9 +136,13 @@ def _parse_yaml(body: bytes, repeated: list[str]) -> Any:
 
 def as_object(data: Any, resource: Resource) -> dict[str, Any]:
     """An object of the resource's kind, with its type filled in. Raises BadRequest."""
+    return of_kind(data, resource.kind)
+
+
+def of_kind(data: Any, kind: Kind) -> dict[str, Any]:
+    """An object of a kind, with its type filled in. Raises BadRequest."""
     if not isinstance(data, dict):
         raise errors.BadRequest("couldn't get version/kind; json parse error: the body is not an object")
-    kind = resource.kind
     for member in ("apiVersion", "kind"):
         if not isinstance(data.get(member), (str, NoneType)):
             raise errors.BadRequest(f"couldn't get version/kind; json parse error: {member} is not a string")

@@ -67,10 +67,15 @@ def scaled(kind: Kind, obj: Object, scale: Object, target: errors.Target) -> Obj
         detail = "must be greater than or equal to 0"
         problem = fielderrors.invalid("spec.replicas", replicas, detail)
         raise errors.invalid(errors.Target(group="autoscaling", kind="Scale", name=target.name), [problem])
-    path = kind.scale["specReplicasPath"] if kind.scale is not None else ".spec.replicas"
-    *parents, last = path.removeprefix(".").split(".")
+    *parents, last = replicas_path(kind)
     place = obj
     for part in parents:
         place = place.setdefault(part, {})
     place[last] = replicas
     return obj
+
+
+def replicas_path(kind: Kind) -> list[str]:
+    """Where in an object its wanted replicas are."""
+    path = kind.scale["specReplicasPath"] if kind.scale is not None else ".spec.replicas"
+    return path.removeprefix(".").split(".")

@@ -7,17 +7,18 @@ from typing import Any
 from aiohttp import web
 
 from tricenter.apimachinery import copies, fielderrors, times
+from tricenter.apimachinery.managedfields import replicas
 from tricenter.apiserver import errors
 from tricenter.apiserver.config import Config
 from tricenter.apiserver.registry import fieldcheck, metadata, strategies
 from tricenter.apiserver.registry.namespaces import NamespaceStrategy
-from tricenter.apiserver.rest import answers, bodies, patching, scaling, shapes
+from tricenter.apiserver.rest import answers, applying, bodies, patching, scaling, shapes
 from tricenter.apiserver.rest.call import Call
 from tricenter.apiserver.rest.evicting import Eviction
 from tricenter.apiserver.rest.reads import Reads
 from tricenter.apiserver.rest.router import Handler, Route, Special
 from tricenter.apiserver.rest.tokenrequest import TokenRequests
-from tricenter.apiserver.rest.writes import Writes
+from tricenter.apiserver.rest.writes import Change, Writes, parsed
 
 Object = dict[str, Any]
 
@@ -86,9 +87,19 @@ class Subresources:
 
     async def patch_scale(self, call: Call) -> web.StreamResponse:
         """PATCH of a Scale."""
-        raw = await bodies.read(call.http, self._config.max_body_bytes)
-        patch = patching.parse_plain(raw, bodies.media_type(call.http))
-        return await self._scale(call, patch)
+        raw, media = await bodies.read(call.http, self._config.max_body_bytes), bodies.media_type(call.http)
+        if media == patching.APPLY_PATCH:
+            return await self._apply_scale(call, raw)
+        return await self._scale(call, patching.parse_plain(raw, media))
+
+    async def _apply_scale(self, call: Call, raw: bytes) -> web.StreamResponse:
+        applied = applying.check(call, await parsed(call, raw, bodies.YAML), replicas.SCALE)
+
+        async def step(old: Object) -> Object:
+            new = await self._writes.changes.updated(call, old, applying.scale(call, old, applied), managed=False)
+            return old if applying.unchanged(old, new) else new
+
+        return await self._scaled(call, step)
 
     async def _scale(self, call: Call, change: patching.Patch) -> web.StreamResponse:
         kind = call.resource.kind
@@ -99,8 +110,11 @@ class Subresources:
             wanted = scaling.scaled(kind, copies.deep(old), scale, call.target)
             return await self._writes.changes.updated(call, old, wanted)
 
+        return await self._scaled(call, step)
+
+    async def _scaled(self, call: Call, step: Change) -> web.StreamResponse:
         written = await self._writes.modify(call, step)
-        return answers.json(scaling.of(kind, written.load()), warnings=call.warnings)
+        return answers.json(scaling.of(call.resource.kind, written.load()), warnings=call.warnings)
 
     # --- namespaces ---
 

@@ -203,10 +203,11 @@ class Writes:
 
     async def _apply(self, call: Call, body: bytes) -> web.StreamResponse:
         """Server-side apply; an object that does not exist is created."""
-        applied = applying.check(call, await _parsed(call, body, bodies.YAML))
+        kind = call.resource.kind
+        applied = applying.check(call, await parsed(call, body, bodies.YAML), kind)
 
         async def change(old: Object) -> Object:
-            new = await self.changes.updated(call, old, applying.merged(call, old, applied), managed=False)
+            new = await self.changes.updated(call, old, applying.merged(call, old, applied, kind), managed=False)
             return old if applying.unchanged(old, new) else new
 
         return await self._upsert(call, change, lambda: applying.made(call, applied), managed=False)
@@ -239,10 +240,11 @@ def _put(call: Call, obj: Object) -> Object:
 
 async def _decoded(call: Call, body: bytes, media: str) -> Object:
     """The object of a body. Raises BadRequest, UnsupportedMedia."""
-    return bodies.as_object(await _parsed(call, body, media), call.resource)
+    return bodies.as_object(await parsed(call, body, media), call.resource)
 
 
-async def _parsed(call: Call, body: bytes, media: str) -> Any:
+async def parsed(call: Call, body: bytes, media: str) -> Any:
+    """What a body says, its repeated fields reported as the request wants it. Raises BadRequest, UnsupportedMedia."""
     repeated: list[str] = []
     data = await bodies.parse(body, media, repeated, protobuf=call.resource.kind.structural is None)
     if media != decode.MEDIA:
