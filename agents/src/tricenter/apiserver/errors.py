@@ -207,9 +207,11 @@ def modified(target: Target) -> Conflict:
     return conflict(target, MODIFIED)
 
 
-def other_uid(target: Target, wanted: Any, present: Any) -> Conflict:
-    """The object is another one of that name (storage Preconditions.Check)."""
-    return conflict(target, f"Precondition failed: UID in precondition: {wanted}, UID in object meta: {present}")
+def other_uid(target: Target, key: str, wanted: Any, present: Any) -> Conflict:
+    """The object at a key of etcd is another one of that name (storage Preconditions.Check, told as a StorageError)."""
+    why = f"Precondition failed: UID in precondition: {wanted}, UID in object meta: {present}"
+    where = f"Key: {key}, ResourceVersion: 0, AdditionalErrorMsg: {why}"
+    return conflict(target, f"StorageError: invalid object, Code: 4, {where}")
 
 
 def forbidden(target: Target, why: str) -> Forbidden:

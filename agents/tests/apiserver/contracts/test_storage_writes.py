@@ -58,7 +58,10 @@ async def test_an_update_of_another_incarnation_is_refused(server: Running) -> N
     code, body = await server.call("PUT", f"{HERE}/x", obj)
     # The uid is looked at before it matters that there is no such object.
     assert (code, body["reason"]) == (409, "Conflict")
-    assert body["message"].endswith(f"UID in precondition: {obj['metadata']['uid']}, UID in object meta: ")
+    head = 'Operation cannot be fulfilled on configmaps "x": StorageError: invalid object, Code: 4'
+    where = "Key: /registry/configmaps/default/x, ResourceVersion: 0"
+    why = f"Precondition failed: UID in precondition: {obj['metadata']['uid']}, UID in object meta: "
+    assert body["message"] == f"{head}, {where}, AdditionalErrorMsg: {why}"
     bare = {key: value for key, value in obj["metadata"].items() if key != "uid"}
     code, body = await server.call("PUT", f"{HERE}/x", {**obj, "metadata": bare})
     assert (code, body["reason"]) == (404, "NotFound")
@@ -119,19 +122,18 @@ async def test_a_delete_keeps_to_its_preconditions(server: Running) -> None:
     """RunTestConditionalDelete, RunTestPreconditionalDeleteWithSuggestion."""
     obj = await made(server)
     uid, version = obj["metadata"]["uid"], obj["metadata"]["resourceVersion"]
-    for wrong, text in (
-        ({"uid": "other"}, f"Precondition failed: UID in precondition: other, UID in object meta: {uid}"),
-        (
-            {"resourceVersion": "1"},
-            f"Precondition failed: ResourceVersion in precondition: 1, ResourceVersion in object meta: {version}",
-        ),
+    for what, field, right, hint in (
+        ("UID", "uid", uid, "deleted and then recreated"),
+        ("ResourceVersion", "resourceVersion", version, "modified"),
     ):
-        code, body = await server.call("DELETE", f"{HERE}/x", {"preconditions": wrong})
+        code, body = await server.call("DELETE", f"{HERE}/x", {"preconditions": {field: "1"}})
         assert (code, body["reason"]) == (409, "Conflict")
-        assert text in body["message"]
-    right = {"preconditions": {"uid": uid, "resourceVersion": version}}
-    assert (await server.call("DELETE", f"{HERE}/x", right))[0] == 200
-    code, body = await server.call("DELETE", f"{HERE}/x", right)
+        differ = f"the {what} in the precondition (1) does not match the {what} in record ({right})"
+        text = f"{differ}. The object might have been {hint}"
+        assert body["message"] == f'Operation cannot be fulfilled on ConfigMap "x": {text}'
+    met = {"preconditions": {"uid": uid, "resourceVersion": version}}
+    assert (await server.call("DELETE", f"{HERE}/x", met))[0] == 200
+    code, body = await server.call("DELETE", f"{HERE}/x", met)
     assert (code, body["message"]) == (404, 'configmaps "x" not found')
 
 

@@ -57,8 +57,8 @@ def generate_name(obj: Object) -> None:
         metadata["name"] = names.generate(metadata["generateName"])
 
 
-def keep(old: Object, new: Object, target: errors.Target) -> None:
-    """Keep what an update may not change. Raises BadRequest or Conflict."""
+def keep(old: Object, new: Object, target: errors.Target, key: str) -> None:
+    """Keep what an update of the object at a key of etcd may not change. Raises BadRequest or Conflict."""
     before, after = old["metadata"], new["metadata"]
     name, namespace = after.setdefault("name", before["name"]), after.get("namespace")
     if name != before["name"]:
@@ -70,15 +70,15 @@ def keep(old: Object, new: Object, target: errors.Target) -> None:
             "the namespace of the provided object does not match the namespace sent on the request", target
         )
     if after.get("uid") and after["uid"] != before.get("uid"):
-        raise errors.other_uid(target, after["uid"], before.get("uid"))
+        raise errors.other_uid(target, key, after["uid"], before.get("uid"))
     if after.get("resourceVersion") and after["resourceVersion"] != before["resourceVersion"]:
         raise errors.modified(target)
     after["resourceVersion"] = before["resourceVersion"]
-    for key in ("namespace", *_FIXED):
-        if key in before:
-            after[key] = before[key]
+    for field in ("namespace", *_FIXED):
+        if field in before:
+            after[field] = before[field]
         else:
-            after.pop(key, None)
+            after.pop(field, None)
     if before.get("deletionTimestamp"):
         _no_new_finalizers(before, after, new, target)
 

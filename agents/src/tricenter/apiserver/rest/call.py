@@ -54,6 +54,11 @@ class Call:
         """What errors about this request name."""
         return self.resource.target(self.info.name)
 
+    @property
+    def key(self) -> str:
+        """Where the object that the request names is in etcd."""
+        return self.resource.key(self.info.namespace, self.info.name)
+
     def warn(self, text: str) -> None:
         """Add a warning to the answer (RFC 7234 warn-code 299)."""
         if text not in self.warnings:

@@ -89,7 +89,8 @@ class Changes:
         strategy = strategies.of(kind)
         touched = _touched(old, new)
         fieldcheck.check(call, new, touched)
-        metadata.keep(old, new, call.resource.target(old["metadata"]["name"]))
+        name = old["metadata"]["name"]
+        metadata.keep(old, new, call.resource.target(name), call.resource.key(call.info.namespace, name))
         subresource = call.info.subresource
         strategy.prepare_change(subresource, old, new)
         if kind.structural is not None or touched - {"metadata"}:

@@ -158,15 +158,16 @@ def options(data: Object, call: Call) -> DeleteOptions:
 
 
 def _check(call: Call, obj: Object, wanted: DeleteOptions) -> None:
-    """Preconditions of the delete. Raises Conflict."""
-    metadata, target = obj["metadata"], call.target
-    if wanted.uid and wanted.uid != metadata.get("uid"):
-        raise errors.other_uid(target, wanted.uid, metadata.get("uid"))
-    if wanted.version and wanted.version != metadata.get("resourceVersion"):
-        have = metadata.get("resourceVersion")
-        given = f"ResourceVersion in precondition: {wanted.version}"
-        why = f"Precondition failed: {given}, ResourceVersion in object meta: {have}"
-        raise errors.conflict(target, why)
+    """Preconditions of the delete (BeforeDelete, which names the kind, not the resource). Raises Conflict."""
+    metadata, kind = obj["metadata"], call.resource.kind
+    target = errors.Target(group=kind.group, kind=kind.kind, name=metadata["name"])
+    for what, asked, present, hint in (
+        ("UID", wanted.uid, metadata.get("uid"), "deleted and then recreated"),
+        ("ResourceVersion", wanted.version, metadata.get("resourceVersion"), "modified"),
+    ):
+        if asked and asked != present:
+            differ = f"the {what} in the precondition ({asked}) does not match the {what} in record ({present})"
+            raise errors.conflict(target, f"{differ}. The object might have been {hint}")
 
 
 def marked(strategy: Strategy, obj: Object, wanted: DeleteOptions) -> Object | None:

@@ -6,6 +6,7 @@ Custom resources say where their values are (registry/customresource/etcd.go of 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from tricenter.apimachinery import fielderrors, selectors
@@ -61,7 +62,8 @@ def scaled(kind: Kind, obj: Object, scale: Object, target: errors.Target) -> Obj
     if version and version != metadata["resourceVersion"]:
         raise errors.modified(target)
     if wanted.get("uid") and wanted["uid"] != metadata.get("uid"):
-        raise errors.other_uid(target, wanted["uid"], metadata.get("uid"))
+        why = f"Precondition failed: UID in precondition: {wanted['uid']}, UID in object meta: {metadata.get('uid')}"
+        raise errors.conflict(replace(target, resource=f"{target.resource}/scale"), why)
     replicas = (scale.get("spec") or {}).get("replicas") or 0
     if not isinstance(replicas, int) or isinstance(replicas, bool) or replicas < 0:
         detail = "must be greater than or equal to 0"

@@ -126,7 +126,7 @@ class Subresources:
 
         async def step(old: Object) -> Object:
             new = copies.deep(wanted)
-            metadata.keep(old, new, call.target)
+            metadata.keep(old, new, call.target, call.key)
             strategy.prepare_finalize(old, new)
             return new
 
@@ -168,7 +168,7 @@ class Subresources:
         async def step(pod: Object) -> Object:
             have = pod["metadata"].get("uid")
             if wanted_uid and wanted_uid != have:
-                raise errors.other_uid(call.target, wanted_uid, have)
+                raise errors.other_uid(call.target, call.key, wanted_uid, have)
             return bound(copies.deep(pod), target["name"], binding["metadata"].get("annotations") or {}, call.target)
 
         await self._writes.modify(call, step)

@@ -230,7 +230,7 @@ def _put(call: Call, obj: Object) -> Object:
     """The object that a PUT creates. Raises NotFound, Conflict."""
     metadata = obj["metadata"]
     if metadata.get("uid"):
-        raise errors.other_uid(call.target, metadata["uid"], "")
+        raise errors.other_uid(call.target, call.key, metadata["uid"], "")
     if call.info.subresource or not strategies.of(call.resource.kind).created_by_update:
         raise errors.not_found(call.target)
     new = copies.deep(obj)
