@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
-from apiserver_harness import Running
+from apiserver_harness import EtcdProcess, Running, loops, make_config
+
+from tricenter.apiserver import assembly, main
 
 pytestmark = pytest.mark.etcd
 
@@ -217,3 +220,29 @@ async def test_only_one_priority_class_is_the_default(server: Running, account: 
     assert (made["spec"]["priority"], made["spec"]["priorityClassName"]) == (7, "one")
     code, refused = await server.call("POST", PODS, pod("q", preemptionPolicy="Never"))
     assert "the string value of PreemptionPolicy (Never) must not be provided in pod spec" in refused["message"]
+
+
+NOT_READY, UNREACHABLE = "node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"
+
+
+async def tolerated(server: Running, name: str, *own: dict[str, Any]) -> dict[str, int | None]:
+    """How long a new pod stays where something is wrong with its node."""
+    code, made = await server.call("POST", PODS, pod(name, tolerations=list(own)))
+    assert code == 201, made
+    return {found["key"]: found.get("tolerationSeconds") for found in made["spec"]["tolerations"]}
+
+
+async def test_pods_leave_a_lost_node_when_the_site_says(
+    server: Running, account: None, etcd: EtcdProcess, pki: Path
+) -> None:
+    """Upstream's flags --default-{not-ready,unreachable}-toleration-seconds, five minutes unless they are given."""
+    assert await tolerated(server, "usual") == {NOT_READY: 300, UNREACHABLE: 300}
+    quick = {"default_not_ready_toleration_seconds": 60, "default_unreachable_toleration_seconds": 10}
+    made = assembly.assemble(make_config(etcd, pki, **quick))
+    async with loops(made):
+        made.health.bootstrapped.set()
+        async with main.listening(made):
+            site = Running(made, server.session)
+            assert await tolerated(site, "quick") == {NOT_READY: 60, UNREACHABLE: 10}
+            patient = {"key": UNREACHABLE, "operator": "Exists", "effect": "NoExecute"}
+            assert await tolerated(site, "patient", patient) == {UNREACHABLE: None, NOT_READY: 60}

@@ -85,7 +85,7 @@ def assemble(config: Config) -> Parts:
     services = Backends(state.resources)
     access = _access(config, state)
     health = Health(state.fresh, state.mirror)
-    verbs = _verbs(config, state, access, _admission(state, access, services, instruments), instruments)
+    verbs = _verbs(config, state, access, _admission(config, state, access, services, instruments), instruments)
     aggregation = _aggregation(config, state, services)
     auditor = _auditor(config.audit, instruments)
     limits = Limits(state.resources, config, FlowMetrics(instruments.registry))
@@ -178,9 +178,13 @@ def _access(config: Config, state: _State) -> _Access:
     )
 
 
-def _admission(state: _State, access: _Access, services: Backends, instruments: Instruments) -> Admission:
+def _admission(
+    config: Config, state: _State, access: _Access, services: Backends, instruments: Instruments
+) -> Admission:
     measured = AdmissionMetrics(instruments.registry)
-    chain = plugins(state.resources, state.fresh, access.authorizer, state.store, services=services, metrics=measured)
+    chain = plugins(
+        config, state.resources, state.fresh, access.authorizer, state.store, services=services, metrics=measured
+    )
     return Admission(chain, measured)
 
 

@@ -137,6 +137,12 @@ class Config:
     recalled_revisions: int = 5000
     """Revisions before its start that a server takes from etcd's memory, for watches that come from another server."""
 
+    default_not_ready_toleration_seconds: int = 300
+    """How long pods that say nothing of it stay on a node that is not ready; upstream's flag and default."""
+
+    default_unreachable_toleration_seconds: int = 300
+    """The same for a node that is lost, which it is after the controllers' grace period."""
+
     event_ttl: int = 3600
     """Seconds that an Event object lives."""
 

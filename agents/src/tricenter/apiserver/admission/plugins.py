@@ -22,11 +22,13 @@ from tricenter.apiserver.admission.webhooks.plugins import MutatingWebhooks, Val
 from tricenter.apiserver.auth.authorize import Authorizer
 from tricenter.apiserver.backends import Backends
 from tricenter.apiserver.cache.freshness import Freshness
+from tricenter.apiserver.config import Config
 from tricenter.apiserver.resources import Resources
 from tricenter.apiserver.storage.store import Store
 
 
 def plugins(
+    config: Config,
     resources: Resources,
     fresh: Freshness,
     authorizer: Authorizer,
@@ -46,7 +48,7 @@ def plugins(
         Certificates(authorizer),
         PodSecurity(resources, fresh),
         Priority(resources),
-        DefaultTolerationSeconds(),
+        DefaultTolerationSeconds(config),
         DefaultStorageClass(resources),
         DefaultIngressClass(resources),
         MutatingWebhooks(resources, matcher, authorizer, caller, metrics),

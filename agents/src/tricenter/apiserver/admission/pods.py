@@ -6,12 +6,12 @@ from typing import Any
 
 from tricenter.apiserver import errors
 from tricenter.apiserver.admission.chain import Attributes, Plugin
+from tricenter.apiserver.config import Config
 from tricenter.apiserver.resources import Resources
 
 Object = dict[str, Any]
 
-_SECONDS = 300
-_TAINTS = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
+_NOT_READY, _UNREACHABLE = "node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"
 
 
 class Priority(Plugin):
@@ -67,16 +67,22 @@ class Priority(Plugin):
 
 
 class DefaultTolerationSeconds(Plugin):
-    """Pods stay five minutes on a node that is not ready or unreachable, unless they say otherwise."""
+    """Pods stay a while on a node that is not ready or unreachable, unless they say otherwise."""
+
+    def __init__(self, config: Config) -> None:
+        self._seconds = {
+            _NOT_READY: config.default_not_ready_toleration_seconds,
+            _UNREACHABLE: config.default_unreachable_toleration_seconds,
+        }
 
     async def mutate(self, attributes: Attributes) -> None:
         """Add the two tolerations where they are missing."""
         if not attributes.creates("", "pods"):
             return
         tolerations = attributes.obj.setdefault("spec", {}).get("tolerations") or []
-        for taint in _TAINTS:
+        for taint, seconds in self._seconds.items():
             if not any(_covers(item, taint) for item in tolerations):
-                extra = {"key": taint, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": _SECONDS}
+                extra = {"key": taint, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": seconds}
                 tolerations.append(extra)
         attributes.obj["spec"]["tolerations"] = tolerations
 
