@@ -13,7 +13,7 @@ from grpc import StatusCode
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tricenter.apiserver.storage import frames, http2
+from tricenter.apiserver.storage import frames, http2, patience
 
 _PATH = "/etcdserverpb.KV/Range"
 _FIELDS = st.lists(st.tuples(st.sampled_from(["a", "b", ":status"]), st.sampled_from(["1", "200", "x" * 90])))
@@ -202,7 +202,7 @@ async def test_a_call_that_is_given_up_is_ended() -> None:
 
 async def test_a_peer_that_keeps_silent_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     """A call that got no sign of life is followed by a question; without an answer the connection is no more."""
-    monkeypatch.setattr(http2, "_SILENCE_SECONDS", 0.2)
+    monkeypatch.setattr(patience, "_SILENCE_SECONDS", 0.2)
 
     async def script(peer: _Peer) -> None:
         await peer.until(frames.PING, 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from urllib.parse import unquote
 
 import hpack
@@ -25,6 +25,8 @@ PREFIX = struct.Struct(">BI")
 HEAD = struct.Struct(">HBBBI")
 """In front of a frame: its length in two parts, its type, its flags and its stream."""
 
+_NUMBER = struct.Struct(">I")
+_SETTING = struct.Struct(">HI")
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _CODES = {str(code.value[0]): code for code in StatusCode}
 
@@ -51,19 +53,77 @@ def reset(stream: int) -> bytes:
     return frame(RESET, 0, stream, CANCEL.to_bytes(4, "big"))
 
 
+def number(payload: bytes) -> int:
+    """What WINDOW, RESET and GOAWAY begin with, 31 bits: no error code needs the other one. Raises ValueError."""
+    if len(payload) < _NUMBER.size:
+        raise ValueError("a frame without its number")
+    return int(_NUMBER.unpack_from(payload)[0]) & LARGEST_WINDOW
+
+
 def settings(payload: bytes) -> dict[int, int]:
-    """The settings of a frame by their number."""
-    return dict(struct.iter_unpack(">HI", payload))
+    """The settings of a frame by their number. Raises ValueError."""
+    if len(payload) % _SETTING.size:
+        raise ValueError("a setting without its value")
+    return dict(_SETTING.iter_unpack(payload))
 
 
 def padded(kind: int, flags: int, payload: bytes) -> bytes:
-    """The payload of DATA or HEADERS without padding and priority."""
+    """The payload of DATA or HEADERS without padding and priority. Raises ValueError."""
     start, end = 0, len(payload)
     if flags & PADDED:
-        start, end = 1, end - payload[0]
+        start, end = 1, end - payload[0] if payload else 0
     if kind == HEADERS and flags & PRIORITY:
         start += 5
+    if start > end:
+        raise ValueError("more padding than there are bytes")
     return payload[start:end]
+
+
+Frame = tuple[int, int, int, bytes, int]
+"""Type, flags, stream, payload, and the size of the payload as it came."""
+
+
+class Reader:
+    """Finds the frames in what arrives: without padding, and each header block in one piece."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._block: tuple[int, int, bytes] | None = None
+        """Flags, stream and beginning of a header block that is to be continued."""
+
+    def read(self, data: bytes) -> Iterator[Frame]:
+        """The frames that are complete. Raises ValueError."""
+        data = self._rest + data if self._rest else data
+        start, end = 0, len(data)
+        while end - start >= HEAD.size:
+            high, low, kind, flags, stream = HEAD.unpack_from(data, start)
+            size = high << 8 | low
+            if size > LARGEST_FRAME:
+                raise ValueError(f"a frame of {size} bytes")
+            after = start + HEAD.size + size
+            if after > end:
+                break
+            payload = data[start + HEAD.size : after]
+            start = after
+            if kind in (DATA, HEADERS) and flags & (PADDED | PRIORITY):
+                payload = padded(kind, flags, payload)
+            if self._block is None and kind != CONTINUATION and (kind != HEADERS or flags & END_HEADERS):
+                yield kind, flags, stream, payload, size
+            elif (whole := self._continued(kind, flags, stream, payload)) is not None:
+                yield whole
+        self._rest = data[start:]
+
+    def _continued(self, kind: int, flags: int, stream: int, payload: bytes) -> Frame | None:
+        """A header block of several frames, between which nothing else may come (RFC 9113, 6.10)."""
+        if self._block is None and kind == HEADERS:
+            self._block = flags, stream, payload
+            return None
+        if self._block is None or kind != CONTINUATION or self._block[1] != stream:
+            raise ValueError("a header block that is interrupted")
+        first, _, block = self._block
+        block += payload
+        self._block = None if flags & END_HEADERS else (first, stream, block)
+        return (HEADERS, first, stream, block, len(block)) if flags & END_HEADERS else None
 
 
 def request(authority: str, path: str, metadata: Iterable[tuple[str, str]] = (), *, secured: bool) -> bytes:
