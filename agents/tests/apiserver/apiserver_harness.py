@@ -8,6 +8,7 @@ import contextlib
 import datetime as dt
 import io
 import ipaddress
+import random
 import shutil
 import socket
 import ssl
@@ -29,15 +30,21 @@ from cryptography.x509.oid import NameOID
 from tricenter.apiserver.assembly import Parts
 from tricenter.apiserver.config import Config, EtcdConfig
 
-START_SECONDS = 10.0
+START_SECONDS = 120.0
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that nobody listens on, below those that the kernel gives to connections.
+
+    Of these any would do until the moment at which somebody's connection has it: what is to listen comes later, or
+    comes back after a while, in which who asks for it might even be connected with himself.
+    """
+    first, _, _ = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().partition("\t")
+    while True:
+        port = random.randrange(min(12_000, int(first) // 2), min(30_000, int(first)))  # noqa: S311  # no secret
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def _listens(port: int) -> bool:
@@ -86,9 +93,10 @@ class EtcdProcess:
             pair = ["--cert-file", str(self.pki / "server.crt"), "--key-file", str(self.pki / "server.key")]
             arguments += [*pair, "--client-cert-auth", "--trusted-ca-file", str(self.pki / "ca.crt")]
         self.process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        deadline = dt.datetime.now() + dt.timedelta(seconds=START_SECONDS)  # noqa: DTZ005
+        deadline = time.monotonic() + START_SECONDS
         while not _listens(self.port):
-            assert dt.datetime.now() < deadline, "etcd does not start"  # noqa: DTZ005
+            assert self.process.poll() is None, "etcd has ended at its start"
+            assert time.monotonic() < deadline, "etcd does not start"
             time.sleep(0.01)
         assert self.process.poll() is None, f"somebody else listens on port {self.port}"
 
@@ -126,7 +134,7 @@ class Authority:
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - dt.timedelta(minutes=5))
-            .not_valid_after(now + dt.timedelta(hours=1))
+            .not_valid_after(now + dt.timedelta(days=1))
             .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
         )
         if not ca:
@@ -154,7 +162,7 @@ def _name(name: str, group: str = "") -> x509.Name:
 
 def make_config(etcd: EtcdProcess, pki: Path, **changes: Any) -> Config:
     settings: dict[str, Any] = {
-        "etcd": EtcdConfig(endpoints=(f"127.0.0.1:{etcd.port}",), timeout=2.0),
+        "etcd": EtcdConfig(endpoints=(f"127.0.0.1:{etcd.port}",), timeout=60.0),
         "cert": pki / "server.crt",
         "key": pki / "server.key",
         "client_ca": pki / "ca.crt",
@@ -208,7 +216,7 @@ class Events:
 
     answer: aiohttp.ClientResponse
 
-    async def next(self, seconds: float = 5.0) -> dict[str, Any] | None:
+    async def next(self, seconds: float = 60.0) -> dict[str, Any] | None:
         """The next event; None when the watch has ended. Raises TimeoutError."""
         async with asyncio.timeout(seconds):
             line = await self.answer.content.readline()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 from apiserver_harness import Running
@@ -11,6 +12,7 @@ Object = dict[str, Any]
 
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 GROUP = "stable.example.com"
+_PATIENCE = 120.0
 CRONTABS = f"/apis/{GROUP}/v1/namespaces/default/crontabs"
 
 SPEC: Object = {
@@ -87,7 +89,8 @@ async def defined(server: Running, crd: Object | None = None) -> Object:
 
 async def until(server: Running, name: str, condition: str, status: str = "True") -> Object:
     """Wait for a condition of a definition."""
-    for _ in range(200):
+    began = time.monotonic()
+    while time.monotonic() - began < _PATIENCE:
         _, crd = await server.call("GET", f"{CRDS}/{name}")
         found = {item["type"]: item["status"] for item in crd.get("status", {}).get("conditions") or ()}
         if found.get(condition) == status:
@@ -98,7 +101,8 @@ async def until(server: Running, name: str, condition: str, status: str = "True"
 
 async def gone(server: Running, path: str) -> None:
     """Wait until a path is not found."""
-    for _ in range(300):
+    began = time.monotonic()
+    while time.monotonic() - began < _PATIENCE:
         code, body = await server.call("GET", path)
         if code == 404:
             return

@@ -133,7 +133,7 @@ async def condition(server: Running, name: str, status: str) -> Object:
     """The condition Available, once it has a status."""
     found: Object = {}
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             while found.get("status") != status:
                 code, obj = await server.call("GET", f"{_SERVICES}/{name}")
                 conditions = (obj.get("status") or {}).get("conditions") if code == 200 else []
@@ -192,7 +192,7 @@ async def test_watches_and_upgrades_pass_through(aggregating: Running, extension
         assert await events.next() is None
     async with aggregating.session.ws_connect(f"{aggregating.base}{path}/x/connect") as socket:
         await socket.send_str("abc")
-        message = await socket.receive(timeout=5)
+        message = await socket.receive(timeout=120)
         assert (message.type, message.data) == (aiohttp.WSMsgType.TEXT, "cba")
     assert ("X-Remote-User", "admin") in extension.asked[-1][2]
 
@@ -248,11 +248,11 @@ async def test_a_server_that_does_not_answer_is_unavailable(aggregating: Running
         assert (answer.status, await answer.text()) == (503, "service unavailable\n")
     slices = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices/wardle"
     assert (await aggregating.call("DELETE", slices))[0] == 200
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while found["reason"] != "EndpointsNotFound":
             found = await condition(aggregating, "v1.wardle.example.com", "False")
     assert (await aggregating.call("DELETE", "/api/v1/namespaces/default/services/wardle"))[0] == 200
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while found["reason"] != "ServiceNotFound":
             found = await condition(aggregating, "v1.wardle.example.com", "False")
     assert found["message"] == 'service/wardle in "default" is not present'
@@ -273,7 +273,7 @@ async def test_what_is_served_here_is_registered(aggregating: Running) -> None:
     assert code == 201
     await condition(aggregating, "v1.example.com", "True")
     assert (await aggregating.call("DELETE", f"{definitions}/things.example.com"))[0] == 200
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while (await aggregating.call("GET", f"{_SERVICES}/v1.example.com"))[0] != 404:
             await asyncio.sleep(0.1)
     _, trust = await aggregating.call(
@@ -327,7 +327,7 @@ async def test_registration_ends_even_in_the_moment_of_a_change(parts: Parts, tu
     """`asyncio.wait_for` swallowed a cancellation that met what it waited for, on Python before 3.12."""
     services = parts.resources["apiregistration.k8s.io", "apiservices"].objects
     running = asyncio.create_task(parts.registration.run())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         while not services.entries:
             await asyncio.sleep(0.1)
     await asyncio.sleep(0.5)
@@ -337,5 +337,5 @@ async def test_registration_ends_even_in_the_moment_of_a_change(parts: Parts, tu
     for _ in range(turns):
         await asyncio.sleep(0)
     running.cancel()
-    ended, _ = await asyncio.wait({running}, timeout=5)
+    ended, _ = await asyncio.wait({running}, timeout=120)
     assert ended == {running}

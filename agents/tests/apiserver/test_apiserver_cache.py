@@ -47,7 +47,7 @@ class Pods:
 
 async def seen(watcher: Watcher) -> list[tuple[str, str, str]]:
     """Type, name and resource version of the events that wait."""
-    lines = (await asyncio.wait_for(watcher.take(), 30)).splitlines()
+    lines = (await asyncio.wait_for(watcher.take(), 120)).splitlines()
     events = [orjson.loads(line) for line in lines]
     return [
         (event["type"], event["object"]["metadata"]["name"], event["object"]["metadata"]["resourceVersion"])

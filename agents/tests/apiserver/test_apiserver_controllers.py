@@ -36,7 +36,7 @@ from tricenter.runtime.config import ApiConfig
 
 pytestmark = pytest.mark.etcd
 
-PATIENCE = 60.0
+PATIENCE = 300.0
 ENDS = "ends"
 
 
@@ -74,8 +74,8 @@ async def run(client: Client, pod: Any) -> None:
         await client.patch(
             PODS, pod["metadata"]["name"], {"status": status}, pod["metadata"]["namespace"], subresource="status"
         )
-    except errors.NotFound:
-        return
+    except errors.ClientError:
+        return  # it is gone, or will be found again
 
 
 async def until(question: Callable[[], Awaitable[Any]]) -> Any:

@@ -206,7 +206,7 @@ async def test_a_websocket_goes_through(proxied: str) -> None:
     ):
         assert socket.protocol == "echo"
         await socket.send_str("hello")
-        assert await socket.receive_str(timeout=5) == "None hello"
+        assert await socket.receive_str(timeout=120) == "None hello"
 
 
 async def test_a_backend_that_is_not_there(unused_tcp_port_factory: Callable[[], int]) -> None:

@@ -117,7 +117,7 @@ async def test_a_watch_begins_where_a_list_ended(server: Running) -> None:
     watching = asyncio.create_task(events(server, f"{CONFIG_MAPS}?watch=1&resourceVersion={version}", 2))
     await server.call("POST", CONFIG_MAPS, config_map("y"))
     await server.call("DELETE", f"{CONFIG_MAPS}/x")
-    found = await asyncio.wait_for(watching, 30)
+    found = await asyncio.wait_for(watching, 120)
     assert [(event["type"], event["object"]["metadata"]["name"]) for event in found] == [
         ("ADDED", "y"),
         ("DELETED", "x"),
@@ -127,7 +127,7 @@ async def test_a_watch_begins_where_a_list_ended(server: Running) -> None:
 async def test_a_streamed_list_ends_with_a_bookmark(server: Running) -> None:
     await server.call("POST", CONFIG_MAPS, config_map("x"))
     query = "watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true"
-    first, mark = await asyncio.wait_for(events(server, f"{CONFIG_MAPS}?{query}", 2), 30)
+    first, mark = await asyncio.wait_for(events(server, f"{CONFIG_MAPS}?{query}", 2), 120)
     assert first["type"] == "ADDED"
     assert mark["type"] == "BOOKMARK"
     assert mark["object"]["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}
@@ -135,7 +135,7 @@ async def test_a_streamed_list_ends_with_a_bookmark(server: Running) -> None:
 
 async def test_a_watch_that_is_too_old_is_told_so(server: Running) -> None:
     server.parts.resources["", "configmaps"].objects.history.floor = 2
-    (event,) = await asyncio.wait_for(events(server, f"{CONFIG_MAPS}?watch=1&resourceVersion=1", 1), 30)
+    (event,) = await asyncio.wait_for(events(server, f"{CONFIG_MAPS}?watch=1&resourceVersion=1", 1), 120)
     assert (event["type"], event["object"]["code"]) == ("ERROR", 410)
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import socket
 import threading
+import time
 from collections.abc import AsyncGenerator
 from dataclasses import replace
 from pathlib import Path
@@ -16,12 +19,18 @@ from apiserver_harness import EtcdProcess, free_port
 from grpc import StatusCode
 
 from tricenter.apiserver.config import EtcdConfig
-from tricenter.apiserver.storage import stream
+from tricenter.apiserver.storage import frames, http2, stream
 from tricenter.apiserver.storage.channel import RpcError
 from tricenter.apiserver.storage.etcd import context
 from tricenter.runtime import tls
 
 _WATCH = "/etcdserverpb.Watch/Watch"
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server would try again; here a connection may take its time."""
+    monkeypatch.setattr(http2, "_CONNECT_SECONDS", 120.0)
 
 
 async def _requests() -> AsyncGenerator[bytes, None]:
@@ -37,12 +46,12 @@ def _opened(
 
 
 async def _created(arriving: AsyncGenerator[bytes, None]) -> None:
-    assert rpc.WatchResponse.FromString(await asyncio.wait_for(anext(arriving), 30)).created
+    assert rpc.WatchResponse.FromString(await asyncio.wait_for(anext(arriving), 120)).created
 
 
 async def _events(arriving: AsyncGenerator[bytes, None], count: int) -> list[rpc.Event]:
     found: list[rpc.Event] = []
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         while len(found) < count:
             found += rpc.WatchResponse.FromString(await anext(arriving)).events
     return found
@@ -54,7 +63,7 @@ def _write(port: int, count: int, size: int, written: list[int]) -> None:
         put = channel.unary_unary("/etcdserverpb.KV/Put", rpc.PutRequest.SerializeToString, rpc.PutResponse.FromString)
         for number in range(count):
             request = rpc.PutRequest(key=b"/w/%d" % (number % 7), value=bytes(size))
-            written.append(put(request, timeout=10).header.revision)
+            written.append(put(request, timeout=120).header.revision)
 
 
 async def test_each_event_once_in_order(etcd: EtcdProcess) -> None:
@@ -77,9 +86,37 @@ async def test_events_larger_than_every_window_arrive(etcd: EtcdProcess) -> None
     assert [len(event.kv.value) for event in events] == [1_000_000] * 12
 
 
-async def test_a_busy_loop_gets_all_that_has_arrived_at_once(etcd: EtcdProcess) -> None:
+def _unread(descriptor: int) -> int:
+    """The events that lie in a socket."""
+    with socket.socket(fileno=os.dup(descriptor)) as sock, contextlib.suppress(BlockingIOError):
+        data, messages, count = sock.recv(1 << 20, socket.MSG_PEEK), b"", 0
+        while len(data) >= frames.HEAD.size:
+            high, low, kind, _, _ = frames.HEAD.unpack_from(data)
+            payload, data = data[frames.HEAD.size :][: high << 8 | low], data[frames.HEAD.size + (high << 8 | low) :]
+            messages += payload if kind == frames.DATA else b""
+        while len(messages) >= frames.PREFIX.size:
+            end = frames.PREFIX.size + frames.PREFIX.unpack_from(messages)[1]
+            if end > len(messages):
+                break
+            count += len(rpc.WatchResponse.FromString(messages[frames.PREFIX.size : end]).events)
+            messages = messages[end:]
+        return count
+    return 0
+
+
+async def test_a_busy_loop_gets_all_that_has_arrived_at_once(
+    etcd: EtcdProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What came while the loop did something else takes no turn for each event."""
     turns = 0
+    made: list[http2.Connection] = []
+    connect = http2.connect
+
+    async def noted(endpoint: str, secured: tls.Context | None) -> http2.Connection:
+        made.append(await connect(endpoint, secured))
+        return made[-1]
+
+    monkeypatch.setattr(http2, "connect", noted)
 
     async def count() -> None:
         nonlocal turns
@@ -92,6 +129,12 @@ async def test_a_busy_loop_gets_all_that_has_arrived_at_once(etcd: EtcdProcess) 
         writer = threading.Thread(target=_write, args=(etcd.port, 200, 100, []))
         writer.start()
         writer.join()
+        assert made[0]._transport is not None
+        descriptor = made[0]._transport.get_extra_info("socket").fileno()
+        deadline = time.monotonic() + 120
+        while _unread(descriptor) < 200:
+            assert time.monotonic() < deadline, "etcd does not tell of its events"
+            time.sleep(0.01)  # noqa: ASYNC251  # the loop is busy
         counting = asyncio.create_task(count())
         assert len(await _events(arriving, 200)) == 200
         counting.cancel()
@@ -105,7 +148,7 @@ async def test_a_member_that_goes_ends_the_stream(etcd: EtcdProcess) -> None:
         await _created(arriving)
         etcd.stop()
         with pytest.raises(RpcError) as caught:
-            await asyncio.wait_for(anext(arriving), 30)
+            await asyncio.wait_for(anext(arriving), 120)
     assert caught.value.code == StatusCode.UNAVAILABLE
     assert task.cancelling() == 0
     with pytest.raises(RpcError) as caught:
@@ -117,7 +160,7 @@ async def test_a_member_that_goes_ends_the_stream(etcd: EtcdProcess) -> None:
 async def test_a_refusal_keeps_its_code_and_words(etcd: EtcdProcess) -> None:
     with pytest.raises(RpcError, match="unknown method Look") as caught:
         async with _opened(etcd.port, path="/etcdserverpb.Watch/Look") as arriving:
-            await asyncio.wait_for(anext(arriving), 30)
+            await asyncio.wait_for(anext(arriving), 120)
     assert caught.value.code == StatusCode.UNIMPLEMENTED
 
 
@@ -147,6 +190,6 @@ async def test_a_secured_member_knows_us_by_our_certificate(tmp_path: Path, pki:
         for wrong in (replace(config, cert=None, key=None), replace(config, ca=pki / "admin.crt")):
             with pytest.raises(RpcError):
                 async with _opened(secured.port, context(wrong)) as arriving:
-                    await asyncio.wait_for(anext(arriving), 30)
+                    await asyncio.wait_for(anext(arriving), 120)
     finally:
         secured.stop()

@@ -6,15 +6,16 @@ import asyncio
 import struct
 import zlib
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 import orjson
 import pytest
 from aiohttp import web
+from simulated_time import simulated
 
 from tricenter.apiserver import errors
-from tricenter.apiserver.rest import answers, spdy, translating
+from tricenter.apiserver.rest import answers, spdy, translating, tunnel
 
 FIN = 1
 STATUS = {"metadata": {}, "status": "Success"}
@@ -137,10 +138,55 @@ async def test_a_client_that_disappears_ends_its_stream(site: Site) -> None:
     url = f"{site.url}/exec/d/p/c?command=cat&input=1&output=1"
     async with aiohttp.ClientSession() as session:
         client = await session.ws_connect(url, protocols=(translating.V5,))
-        await client.receive(timeout=5)
+        await client.receive(timeout=120)
         transport = client._writer.transport
         transport.abort()
-        await asyncio.wait_for(site.backend.gone.wait(), 30)
+        await asyncio.wait_for(site.backend.gone.wait(), 120)
+
+
+class _Hasty:
+    """A WebSocket client that tells more and takes its time to hear; and the kubelet's deaf end of a connection."""
+
+    def __init__(self) -> None:
+        self.heard: list[bytes] = []
+        self.closed = False
+        self.deaf = False
+
+    def __aiter__(self) -> AsyncIterator[aiohttp.WSMessage]:
+        return self._tells()
+
+    async def _tells(self) -> AsyncIterator[aiohttp.WSMessage]:
+        for _ in range(3):
+            yield aiohttp.WSMessage(aiohttp.WSMsgType.BINARY, b"\0more", None)
+        await asyncio.Event().wait()
+
+    async def send_bytes(self, data: bytes) -> None:
+        await asyncio.sleep(0.1)
+        self.heard.append(data)
+
+    async def close(self) -> None:
+        self.closed = True
+
+    def write(self, data: bytes) -> None:
+        pass
+
+    async def drain(self) -> None:
+        if self.deaf:
+            raise ConnectionResetError
+        self.deaf = True  # the streams have been opened
+
+
+@simulated
+async def test_a_command_that_ends_before_its_input_is_heard_to_the_end() -> None:
+    """Without the status at the end kubectl would say that all went well, and show half of the output."""
+    reader, both = asyncio.StreamReader(), _Hasty()
+    backend = tunnel.Backend(b"", reader, cast("asyncio.StreamWriter", both))
+    reader.feed_data(spdy.Encoder.data(5, b"one") + spdy.Encoder.data(5, b"two", last=True))
+    reader.feed_data(spdy.Encoder.data(1, orjson.dumps(STATUS), last=True))
+    client = cast("web.WebSocketResponse", both)
+    await translating.Translation(client, backend, translating._channels("/exec?input=1&output=1")).run()
+    assert both.heard == [b"\1", b"\1one", b"\1two", b"\3" + orjson.dumps(STATUS)]
+    assert both.closed
 
 
 async def test_port_forward_is_tunnelled(site: Site) -> None:

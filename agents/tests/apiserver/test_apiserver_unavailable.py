@@ -11,13 +11,17 @@ from apiserver_harness import EtcdProcess, Running
 
 CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
 BODY = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x"}}
-BOUND = 3.0
+TIMEOUT = 1.0
+"""Seconds that etcd has to answer in these tests, once the server is up."""
+BOUND = 30.0
+"""Long enough for a machine that stands still, and shorter than the time that a request has anyhow."""
 
 
 @pytest.fixture
 def frozen(etcd: EtcdProcess, server: Running) -> Iterator[Running]:
     """A server whose etcd has connections but does not move."""
     assert etcd.process is not None
+    server.parts.etcd.timeout = TIMEOUT
     etcd.process.send_signal(signal.SIGSTOP)
     yield server
     etcd.process.send_signal(signal.SIGCONT)
@@ -35,6 +39,7 @@ async def timed(server: Running, method: str, path: str, body: Any = None) -> tu
 async def test_without_etcd_the_answer_is_to_try_again(
     etcd: EtcdProcess, server: Running, method: str, path: str, body: Any
 ) -> None:
+    server.parts.etcd.timeout = TIMEOUT
     etcd.stop()
     await asyncio.sleep(0.3)  # a request that is sent before the loss is noticed may have been done: 504
     code, retry, seconds = await timed(server, method, path, body)

@@ -7,6 +7,7 @@ import contextlib
 from typing import Any
 
 import pytest
+from simulated_time import simulated
 
 from tricenter.client import errors
 from tricenter.client.leader import LeaderElection, LeadershipLostError, Observed, Timing
@@ -76,6 +77,7 @@ async def stopped(*tasks: asyncio.Task[None]) -> None:
             await task
 
 
+@simulated
 async def test_one_of_three_leads() -> None:
     store, leaders = Store(), []
     tasks = [candidate(store, name, leaders) for name in "abc"]
@@ -87,6 +89,7 @@ async def test_one_of_three_leads() -> None:
     await stopped(*tasks)
 
 
+@simulated
 async def test_a_leader_that_stops_hands_over_at_once() -> None:
     store, leaders = Store(), []
     first, second = candidate(store, "a", leaders), candidate(store, "b", leaders)
@@ -99,6 +102,7 @@ async def test_a_leader_that_stops_hands_over_at_once() -> None:
     await stopped(second)
 
 
+@simulated
 async def test_a_leader_cut_off_steps_down_before_another_leads() -> None:
     store, leaders = Store(), []
     first, second = candidate(store, "a", leaders), candidate(store, "b", leaders)
@@ -113,6 +117,7 @@ async def test_a_leader_cut_off_steps_down_before_another_leads() -> None:
     await stopped(second)
 
 
+@simulated
 async def test_work_that_fails_gives_the_lease_up() -> None:
     store = Store()
 

@@ -135,7 +135,7 @@ async def test_a_silent_watch_is_unreachable(api: Client, server) -> None:
     async def hang(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
         await response.prepare(request)
-        await asyncio.sleep(0.5)
+        await asyncio.Event().wait()
         return response
 
     server.answers.append(hang)

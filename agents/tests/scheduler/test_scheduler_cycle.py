@@ -52,9 +52,14 @@ class Setup:
         self.site, self.api, self.recorder, self.backlog = site, Api(), Recorder(), backlog.Backlog()
         self.cycle = Cycle(self.api, site.state, self.backlog, self.recorder, lambda pod: selectors.NOTHING)
 
-    async def run(self, seconds: float = 0.05) -> None:
+    async def run(self, done: Callable[[], bool]) -> None:
+        """Let it work until the condition holds and everybody had another turn."""
         task = asyncio.create_task(self.cycle.run())
-        await asyncio.sleep(seconds)
+        async with asyncio.timeout(120):
+            while not done():
+                await asyncio.sleep(0.001)
+        for _ in range(10):
+            await asyncio.sleep(0)
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
@@ -69,7 +74,7 @@ def setup(site: Site) -> Setup:
 async def test_a_pod_is_bound_and_counted_at_once(setup: Setup, pod: Any) -> None:
     setup.backlog.add(pod("x", cpu="1"))
     setup.backlog.add(pod("y", cpu="2"))
-    await setup.run()
+    await setup.run(lambda: len(setup.recorder.events) == 2 and len(setup.api.patches) == 1)
     assert setup.api.bound == [("x", "a")]
     assert setup.recorder.events[0] == ("Scheduled", "Successfully assigned default/x to a")
     assert ("FailedScheduling", "0/1 nodes are available: 1 Insufficient cpu.") in setup.recorder.events
@@ -85,7 +90,7 @@ async def test_a_binding_that_failed_is_taken_back_and_tried_again(
     setup.api.failures = [errors.ServerError({"message": "down"}, 500)]
     setup.api.stored = lambda: info.obj
     setup.backlog.add(info)
-    await setup.run()
+    await setup.run(lambda: bool(setup.api.bound))
     assert setup.api.bound == [("x", "a")]
     assert setup.site.state.nodes["a"].requested["cpu"] == 1000
 
@@ -95,7 +100,7 @@ async def test_a_binding_that_arrived_although_it_failed_is_kept(setup: Setup, p
     setup.api.failures = [errors.Unreachable("reset")]
     setup.api.stored = lambda: info.obj | {"spec": info.obj["spec"] | {"nodeName": "a"}}
     setup.backlog.add(info)
-    await setup.run()
+    await setup.run(lambda: not setup.api.failures)
     assert setup.site.state.node_of(info.uid) == "a"
     assert len(setup.backlog) == 0
 
@@ -108,6 +113,6 @@ async def test_a_pod_that_was_deleted_meanwhile_is_forgotten(setup: Setup, pod: 
     setup.api.failures = [errors.NotFound({}, 404)]
     setup.api.stored = gone
     setup.backlog.add(info)
-    await setup.run()
+    await setup.run(lambda: not setup.api.failures)
     assert setup.site.state.node_of(info.uid) is None
     assert len(setup.backlog) == 0

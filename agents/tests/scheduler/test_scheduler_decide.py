@@ -295,8 +295,6 @@ def test_nothing_is_ever_overcommitted_or_skewed(
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 3), st.booleans()), max_size=40))
 def test_counts_kept_current_equal_counts_made_anew(steps: list[tuple[bool, int, bool]]) -> None:
-    from conftest import Site, make_pod  # noqa: PLC0415
-
     site = Site()
     site.three_centers()
     matching = Matching(WEB_SELECTOR, namespace="default")

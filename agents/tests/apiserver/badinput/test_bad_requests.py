@@ -373,7 +373,7 @@ async def connected(server: Running) -> tuple[asyncio.StreamReader, asyncio.Stre
 async def test_what_is_not_http_is_refused_without_a_word_about_the_inside(server: Running, raw: bytes) -> None:
     reader, writer = await connected(server)
     writer.write(raw)
-    answer = await asyncio.wait_for(reader.read(), 30)
+    answer = await asyncio.wait_for(reader.read(), 120)
     assert not answer or answer.startswith((b"HTTP/1.1 4", b"HTTP/1.0 4"))
     assert b"Traceback" not in answer
     writer.close()
@@ -395,7 +395,7 @@ async def test_clients_that_stop_halfway_disturb_nobody(server: Running) -> None
     for _, writer in deaf:
         writer.write(b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n" % HERE.encode())
         await writer.drain()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         for number in range(20):
             assert (await server.call("GET", f"{HERE}/big{number}"))[0] == 200
     for _, writer in (*halves, *deaf):
@@ -420,23 +420,24 @@ async def test_a_bomb_of_gzip_is_left_alone_once_it_is_refused(server: Running) 
 async def test_a_user_whose_name_is_no_text(server: Running, name: bytes) -> None:
     reader, writer = await connected(server)
     writer.write(b"GET %b HTTP/1.1\r\nHost: x\r\nImpersonate-User: %b\r\n\r\n" % (HERE.encode(), name))
-    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 120)
     assert head.startswith(b"HTTP/1.1 400")
     assert b'"kind":"Status"' in await reader.read(1000)
     writer.close()
 
 
 async def test_a_connection_without_a_request_ends(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "_HEAD_SECONDS", 0.5)
-    silent, half, good = [await connected(server) for _ in range(3)]
-    half[1].write(b"GET /version HTTP/1.1\r\nHo")
+    good = await connected(server)
     good[1].write(b"GET /version HTTP/1.1\r\nHost: x\r\n\r\n")
     assert (await good[0].readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
+    monkeypatch.setattr(connections, "_HEAD_SECONDS", 0.5)
+    silent, half = [await connected(server) for _ in range(2)]
+    half[1].write(b"GET /version HTTP/1.1\r\nHo")
     for reader, _ in (silent, half):
         with contextlib.suppress(ConnectionError, ssl.SSLError):
-            assert await asyncio.wait_for(reader.read(), 5) == b""
+            assert await asyncio.wait_for(reader.read(), 120) == b""
     good[1].write(b"GET /version HTTP/1.1\r\nHost: x\r\n\r\n")
-    assert b"HTTP/1.1 200" in await asyncio.wait_for(good[0].read(10_000), 5) + await good[0].read(10_000)
+    assert b"HTTP/1.1 200" in await asyncio.wait_for(good[0].read(10_000), 120) + await good[0].read(10_000)
     for _, writer in (silent, half, good):
         writer.transport.abort()
 
@@ -444,6 +445,6 @@ async def test_a_connection_without_a_request_ends(server: Running, monkeypatch:
 async def test_what_is_no_http_leaves_a_line_in_the_log(server: Running, caplog: pytest.LogCaptureFixture) -> None:
     reader, writer = await connected(server)
     writer.write(b"GET\r\n\r\n")
-    assert (await asyncio.wait_for(reader.read(), 10)).startswith(b"HTTP/1.0 400")
+    assert (await asyncio.wait_for(reader.read(), 120)).startswith(b"HTTP/1.0 400")
     assert not [record for record in caplog.records if record.exc_info]
     writer.close()

@@ -102,11 +102,16 @@ async def _carry(reader: asyncio.StreamReader, client: web.WebSocketResponse) ->
 
 
 async def _uncover(client: web.WebSocketResponse, writer: asyncio.StreamWriter) -> None:
+    async for message in client:
+        if message.type is WSMsgType.BINARY:
+            await _tell(writer, message.data)
+
+
+async def _tell(writer: asyncio.StreamWriter, data: bytes) -> None:
+    """To a backend that may have closed already: what it said before that is still to be read, so this is no end."""
     with contextlib.suppress(ConnectionError):
-        async for message in client:
-            if message.type is WSMsgType.BINARY:
-                writer.write(message.data)
-                await writer.drain()
+        writer.write(data)
+        await writer.drain()
 
 
 def _channels(target: str) -> list[int]:
@@ -152,20 +157,18 @@ class Translation:
 
     async def _input(self) -> None:
         """From the client to the streams; ends when the client is gone."""
-        writer = self._backend.writer
-        with contextlib.suppress(ConnectionError):
-            async for message in self._client:
-                # some clients send text messages; upstream's server makes no difference either
-                data = message.data.encode() if message.type is WSMsgType.TEXT else message.data
-                if not data:
-                    continue
-                channel, content = data[0], data[1:]
-                closing = channel == _CLOSE and len(content) == 1
-                stream = self._streams.get(content[0] if closing else channel)
-                if stream is None or (channel not in {_STDIN, _RESIZE} and not closing):
-                    continue
-                writer.write(self._encoder.data(stream, b"" if closing else content, last=closing))
-                await writer.drain()
+        async for message in self._client:
+            # some clients send text messages; upstream's server makes no difference either
+            data = message.data.encode() if message.type is WSMsgType.TEXT else message.data
+            if not data:
+                continue
+            channel, content = data[0], data[1:]
+            closing = channel == _CLOSE and len(content) == 1
+            stream = self._streams.get(content[0] if closing else channel)
+            if stream is None or (channel not in {_STDIN, _RESIZE} and not closing):
+                continue
+            frame = self._encoder.data(stream, b"" if closing else content, last=closing)
+            await _tell(self._backend.writer, frame)
 
     async def _output(self) -> None:
         """From the streams to the client; ends when the kubelet has said everything."""

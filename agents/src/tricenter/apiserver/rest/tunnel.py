@@ -16,7 +16,8 @@ from tricenter.runtime import upgrades
 _DROPPED = ("host", "authorization", "content-length", "transfer-encoding")
 _SWITCHING = 101
 _HEAD_LIMIT = 64 * 1024
-_CONNECT_SECONDS = 5.0
+_CONNECT_SECONDS = 30.0
+"""As long as upstream's dialer has (net.Dialer of client-go's transports)."""
 
 
 class Backend:
@@ -79,9 +80,7 @@ async def connect(  # the parts of a URL, and how to trust its server
     """
     expected = (name or host) if context is not None else None
     async with asyncio.timeout(_CONNECT_SECONDS):
-        reader, writer = await asyncio.open_connection(
-            host, port, ssl=context, server_hostname=expected, limit=_HEAD_LIMIT
-        )
+        reader, writer = await upgrades.connect(host, port, ssl=context, server_hostname=expected, limit=_HEAD_LIMIT)
     try:
         writer.write(_request(http, f"{name or host}:{port}", target, replaced or {}, added))
         await writer.drain()
@@ -142,7 +141,7 @@ def _without_token(value: str) -> str:
 
 async def _head(reader: asyncio.StreamReader) -> bytes:
     try:
-        async with asyncio.timeout(_CONNECT_SECONDS * 6):
+        async with asyncio.timeout(_CONNECT_SECONDS):
             return await reader.readuntil(b"\r\n\r\n")
     except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError) as error:
         raise errors.Internal("error dialing backend: the backend closed the connection") from error

@@ -1,6 +1,5 @@
 """Hands an upgraded connection (SPDY or WebSocket) to the runtime's streaming server: bytes go through unread."""
 
-import asyncio
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -15,7 +14,7 @@ _OWN_HEADERS = {"host", "authorization"}
 async def proxy(request: web.Request, url: str) -> web.StreamResponse:
     """Hand a request on to `url` (http://127.0.0.1:port/...), and join both connections if that upgrades."""
     target = urlsplit(url)
-    reader, writer = await asyncio.open_connection(target.hostname, target.port, limit=_HEAD_LIMIT)
+    reader, writer = await upgrades.connect(target.hostname or "", target.port or 80, limit=_HEAD_LIMIT)
     try:
         writer.write(_head(request, target.netloc, f"{target.path}?{target.query}" if target.query else target.path))
         answer = await reader.readuntil(b"\r\n\r\n")
