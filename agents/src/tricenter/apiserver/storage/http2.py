@@ -171,6 +171,7 @@ class Connection(asyncio.Protocol):
     def abort(self) -> None:
         """Close at once."""
         self.usable = False
+        self.ready.cancel()  # nobody waits for it any more
         if self._transport is not None:
             self._transport.abort()
 
