@@ -9,9 +9,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from tricenter.apiserver import errors
-from tricenter.apiserver.auth import authenticate
+from tricenter.apiserver.auth import authenticate, references
 from tricenter.apiserver.auth.authorize import Authorizer, denied
-from tricenter.apiserver.auth.node import NodeAuthorizer, references
+from tricenter.apiserver.auth.node import NodeAuthorizer
 from tricenter.apiserver.auth.rbac import Index, Request, Rule
 from tricenter.apiserver.auth.tokens import Signer, TokenError, Verifier
 from tricenter.apiserver.auth.user import User
@@ -27,6 +27,7 @@ def put(resources: Resources, group: str, plural: str, obj: dict[str, Any], revi
     resource = resources[group, plural]
     cache, metadata = resource.objects, obj["metadata"]
     key = resource.key(metadata.get("namespace", ""), metadata["name"])
+    obj = {"apiVersion": resource.kind.api_version, "kind": resource.kind.kind, **obj}
     cache.apply(Change(revision, cache.entries.get(key), cache.entry(key, encoding.dump(obj), revision)))
 
 
@@ -47,9 +48,31 @@ def authorizer() -> Authorizer:
         "kind": "Pod",
         "apiVersion": "v1",
         "metadata": {"name": "p", "namespace": "shop"},
-        "spec": {"nodeName": "n1", "serviceAccountName": "bot", "volumes": [{"secret": {"secretName": "s"}}]},
+        "spec": {
+            "nodeName": "n1",
+            "serviceAccountName": "bot",
+            "volumes": [{"secret": {"secretName": "s"}}, {"persistentVolumeClaim": {"claimName": "data"}}],
+        },
     }
     put(resources, "", "pods", pod)
+    mirror = {
+        **pod,
+        "metadata": {"name": "m", "namespace": "shop", "annotations": {references.MIRROR: "x"}},
+        "spec": {"nodeName": "n1", "volumes": [{"secret": {"secretName": "wanted"}}]},
+    }
+    put(resources, "", "pods", mirror)
+    for claim, volume in (("data", "pv"), ("other", "foreign")):
+        bound = {"metadata": {"name": claim, "namespace": "shop"}, "spec": {"volumeName": volume}}
+        put(resources, "", "persistentvolumeclaims", bound)
+        csi = {
+            "nodeStageSecretRef": {"namespace": "storage", "name": f"{volume}-stage"},
+            "controllerExpandSecretRef": {"namespace": "storage", "name": f"{volume}-expand"},
+        }
+        spec = {"claimRef": {"namespace": "shop", "name": claim}, "csi": csi}
+        put(resources, "", "persistentvolumes", {"metadata": {"name": volume}, "spec": spec})
+    for node in ("n1", "n2"):
+        attachment = {"metadata": {"name": f"to-{node}"}, "spec": {"nodeName": node}}
+        put(resources, "storage.k8s.io", "volumeattachments", attachment)
     return Authorizer(Index(resources), NodeAuthorizer(resources))
 
 
@@ -104,7 +127,27 @@ NODE = User("system:node:n1", groups=("system:nodes", "system:authenticated"))
             Request(user=NODE, verb="get", group="coordination.k8s.io", resource="leases", namespace="shop", name="n1"),
             False,
         ),
-        (Request(user=NODE, verb="get", resource="persistentvolumes", name="pv"), False),
+        (Request(user=NODE, verb="get", resource="secrets", namespace="shop", name="wanted"), False),
+        (Request(user=NODE, verb="get", resource="secrets", namespace="storage", name="pv-stage"), True),
+        (Request(user=NODE, verb="get", resource="secrets", namespace="storage", name="pv-expand"), False),
+        (Request(user=NODE, verb="get", resource="secrets", namespace="storage", name="foreign-stage"), False),
+        (Request(user=NODE, verb="get", resource="persistentvolumes", name="pv"), True),
+        (Request(user=NODE, verb="get", resource="persistentvolumes", name="foreign"), False),
+        (Request(user=NODE, verb="get", resource="persistentvolumeclaims", namespace="shop", name="data"), True),
+        (Request(user=NODE, verb="list", resource="persistentvolumeclaims", namespace="shop", name="data"), False),
+        (
+            Request(
+                user=NODE,
+                verb="patch",
+                resource="persistentvolumeclaims",
+                subresource="status",
+                namespace="shop",
+                name="data",
+            ),
+            True,
+        ),
+        (Request(user=NODE, verb="get", group="storage.k8s.io", resource="volumeattachments", name="to-n1"), True),
+        (Request(user=NODE, verb="get", group="storage.k8s.io", resource="volumeattachments", name="to-n2"), False),
         (Request(user=NODE, verb="patch", resource="nodes", subresource="status", name="n1"), True),
         (Request(user=NODE, verb="patch", resource="nodes", subresource="status", name="n2"), False),
         (Request(user=NODE, verb="patch", resource="pods", subresource="status", namespace="shop", name="p"), True),
@@ -227,7 +270,7 @@ def test_what_a_pod_refers_to() -> None:
             ],
         },
     }
-    found = {(resource, name) for resource, _, name in references(pod)}
+    found = {(resource, name) for resource, _, name in references.of_pod(pod)}
     assert found == {
         ("serviceaccounts", "sa"),
         ("secrets", "pull"),
@@ -238,3 +281,21 @@ def test_what_a_pod_refers_to() -> None:
         ("secrets", "e"),
         ("configmaps", "f"),
     }
+
+
+@pytest.mark.parametrize(
+    ("source", "secrets"),
+    [
+        ({"cephfs": {"secretRef": {"name": "s"}}}, {("shop", "s")}),
+        ({"rbd": {"secretRef": {"name": "s", "namespace": "storage"}}}, {("storage", "s")}),
+        ({"azureFile": {"secretName": "s"}}, {("shop", "s")}),
+        ({"azureFile": {"secretName": "s", "secretNamespace": "storage"}}, {("storage", "s")}),
+        ({"csi": {key: {"name": key, "namespace": "n"} for key in (
+            "nodePublishSecretRef", "nodeStageSecretRef", "nodeExpandSecretRef", "controllerPublishSecretRef",
+        )}}, {("n", "nodePublishSecretRef"), ("n", "nodeStageSecretRef"), ("n", "nodeExpandSecretRef")}),
+        ({"local": {"path": "/x"}}, set()),
+    ],
+)  # fmt: skip
+def test_what_mounting_a_volume_takes(source: dict[str, Any], secrets: set[tuple[str, str]]) -> None:
+    volume = {"spec": {"claimRef": {"namespace": "shop", "name": "c"}, **source}}
+    assert {found[1:] for found in references.of_persistent_volume(volume)} == secrets

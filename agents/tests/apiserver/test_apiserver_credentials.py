@@ -228,6 +228,38 @@ async def test_a_kubelet_writes_about_its_own_node_only(server: Running, pki: Pa
         assert "can not create pods that reference secrets" in status["message"]
 
 
+async def test_a_kubelet_says_how_far_a_volume_has_grown_and_no_more(server: Running, pki: Path) -> None:
+    claims = "/api/v1/namespaces/default/persistentvolumeclaims"
+    for name in ("mine", "other"):
+        spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+        await server.call("POST", claims, {"metadata": {"name": name}, "spec": spec})
+    spec = {
+        "nodeName": "n1",
+        "containers": [{"name": "c", "image": "i"}],
+        "volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "mine"}}],
+    }
+    body = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}}
+    await server.call("POST", "/api/v1/namespaces/default/serviceaccounts", body)
+    code, made = await server.call("POST", "/api/v1/namespaces/default/pods", {"metadata": {"name": "p"}, "spec": spec})
+    assert code == 201, made
+    async with client_session(pki, "node") as session:
+        kubelet = Running(server.parts, session)
+
+        async def write(name: str, change: dict[str, Any], subresource: str = "/status") -> tuple[int, Any]:
+            merge = {"Content_Type": "application/merge-patch+json"}
+            return await kubelet.call("PATCH", f"{claims}/{name}{subresource}", change, **merge)
+
+        grown = {"status": {"capacity": {"storage": "1Gi"}}}
+        code, claim = await write("mine", grown)
+        assert (code, claim["status"]["capacity"]) == (200, {"storage": "1Gi"})
+        for change in ({"status": {"phase": "Lost"}}, {"metadata": {"labels": {"a": "b"}}}):
+            code, said = await write("mine", change)
+            why = 'node "n1" is not allowed to update fields other than status.quantity and status.conditions'
+            assert (code, said["message"]) == (403, f'persistentvolumeclaims "mine" is forbidden: {why}')
+        assert (await write("mine", {"metadata": {"labels": {"a": "b"}}}, ""))[0] == 403
+        assert (await write("other", grown))[0] == 403
+
+
 def csr(name: str, organization: str = "") -> str:
     attributes = [x509.NameAttribute(NameOID.COMMON_NAME, name)]
     if organization:

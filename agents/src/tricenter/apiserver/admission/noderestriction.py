@@ -7,14 +7,13 @@ from typing import Any
 from tricenter.apimachinery import signing
 from tricenter.apiserver import errors
 from tricenter.apiserver.admission.chain import CREATE, DELETE, UPDATE, Attributes, Plugin
-from tricenter.apiserver.auth import node as node_authorizer
+from tricenter.apiserver.auth import references
 from tricenter.apiserver.cache.resource import ResourceCache
 from tricenter.apiserver.resources import Resources
 
 Object = dict[str, Any]
 
 _PRIVATE_LABELS = "node-restriction.kubernetes.io"
-_MIRROR = "kubernetes.io/config.mirror"
 _LEASES = "kube-node-lease"
 _OWN_LABELS = frozenset((
     "kubernetes.io/hostname", "kubernetes.io/os", "kubernetes.io/arch", "topology.kubernetes.io/zone",
@@ -44,6 +43,8 @@ class NodeRestriction(Plugin):
                 _check_node(attributes, node)
             case ("", "pods"):
                 self._check_pod(attributes, node)
+            case ("", "persistentvolumeclaims"):
+                _check_claim(attributes, node)
             case ("coordination.k8s.io", "leases"):
                 _check_lease(attributes, node)
             case ("storage.k8s.io", "csinodes") if _name(attributes) != node:
@@ -104,14 +105,16 @@ def _name(attributes: Attributes) -> str:
 
 def _check_mirror(attributes: Attributes, node: str) -> None:
     pod, who = attributes.obj, f'node "{node}"'
-    if _MIRROR not in (pod["metadata"].get("annotations") or {}):
-        raise _refused(attributes, f'pod does not have "{_MIRROR}" annotation, {who} can only create mirror pods')
+    if references.MIRROR not in (pod["metadata"].get("annotations") or {}):
+        raise _refused(
+            attributes, f'pod does not have "{references.MIRROR}" annotation, {who} can only create mirror pods'
+        )
     spec = pod.get("spec") or {}
     if spec.get("nodeName", "") != node:
         raise _refused(attributes, f"{who} can only create pods with spec.nodeName set to itself")
     if spec.get("serviceAccountName"):
         raise _refused(attributes, f"{who} can not create pods that reference a service account")
-    for plural, _, _ in node_authorizer.references(pod):
+    for plural, _, _ in references.of_pod(pod):
         if plural != "serviceaccounts":
             raise _refused(attributes, f"{who} can not create pods that reference {plural}")
 
@@ -144,6 +147,27 @@ def _is_protected(label: str) -> bool:
     if label in _OWN_LABELS:
         return False
     return not any(domain == own or domain.endswith(f".{own}") for own in _OWN_DOMAINS)
+
+
+_OF_RESIZE = ("capacity", "conditions", "allocatedResourceStatuses", "allocatedResources")
+_WRITTEN = ("resourceVersion", "managedFields")
+"""What differs after every write."""
+
+
+def _check_claim(attributes: Attributes, node: str) -> None:
+    """A kubelet says how far the resize of a volume is, and nothing else."""
+    if attributes.subresource != "status":
+        raise _refused(attributes, "may only update PVC status")
+    if attributes.old is not None and _fixed(attributes.old) != _fixed(attributes.obj):
+        text = f'node "{node}" is not allowed to update fields other than status.quantity and status.conditions'
+        raise _refused(attributes, text)
+
+
+def _fixed(claim: Object) -> Object:
+    """What of a claim a kubelet may not change."""
+    status = {key: value for key, value in (claim.get("status") or {}).items() if key not in _OF_RESIZE}
+    metadata = {key: value for key, value in claim["metadata"].items() if key not in _WRITTEN}
+    return {**claim, "metadata": metadata, "status": status}
 
 
 def _check_lease(attributes: Attributes, node: str) -> None:

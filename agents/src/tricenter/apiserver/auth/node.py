@@ -1,6 +1,6 @@
 """The Node authoriser: a kubelet reads and writes what concerns its own node (KEP-279).
 
-A secret or config map is a kubelet's business when a pod on its node refers to it.
+A secret or config map is a kubelet's business when a pod on its node refers to it, or the volume of such a pod's claim.
 """
 
 from __future__ import annotations
@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from tricenter.apiserver.auth import references
 from tricenter.apiserver.auth.rbac import Request, Rule
+from tricenter.apiserver.auth.references import Reference
 from tricenter.apiserver.cache.history import Change
 from tricenter.apiserver.resources import Resources
-
-Reference = tuple[str, str, str]
-"""Resource, namespace and name of an object that a pod refers to."""
 
 _READ = ["get", "list", "watch"]
 
@@ -35,7 +34,6 @@ RULES = (
 )
 """What every node may do without its pods being looked at (bootstrappolicy.NodeRules)."""
 
-_BY_POD = ("secrets", "configmaps", "persistentvolumeclaims", "serviceaccounts")
 _OWN_VERBS = ("get", "create", "update", "patch", "delete")
 _LEASES = "kube-node-lease"
 
@@ -48,11 +46,17 @@ class NodeAuthorizer:
 
     def __init__(self, resources: Resources) -> None:
         self._pods = resources["", "pods"].objects
+        self._claims = resources["", "persistentvolumeclaims"].objects
         self._volumes = resources["", "persistentvolumes"].objects
+        self._attachments = resources["storage.k8s.io", "volumeattachments"].objects
         self._pods.listeners.append(self._changed)
         self._rules: Mapping[tuple[str, str], Callable[[str, Request], Answer]] = {
-            **dict.fromkeys((("", plural) for plural in _BY_POD), self._by_pod),
+            ("", "secrets"): self._read,
+            ("", "configmaps"): self._read,
+            ("", "serviceaccounts"): self._token,
+            ("", "persistentvolumeclaims"): self._claim,
             ("", "persistentvolumes"): self._volume,
+            ("storage.k8s.io", "volumeattachments"): self._attachment,
             ("", "nodes"): _node,
             ("", "pods"): self._pod,
             ("coordination.k8s.io", "leases"): _lease,
@@ -74,27 +78,48 @@ class NodeAuthorizer:
             return rule(request.user.node, request)
         return any(rule.allows(request) for rule in RULES), ""
 
-    def _by_pod(self, node: str, request: Request) -> Answer:
-        """What pods refer to; a service account is read by nobody, but pods get its tokens."""
-        if request.resource == "serviceaccounts":
-            if (request.verb, request.subresource) != ("create", "token"):
-                return False, "can only create tokens for individual service accounts"
-        elif request.subresource:
-            return False, "cannot read subresource"
-        elif request.verb not in _READ:
+    def _read(self, node: str, request: Request) -> Answer:
+        """Secrets and config maps, one by one."""
+        if request.verb not in _READ:
             return False, "can only read resources of this type"
-        if not request.name:
-            return False, "No Object name found"
-        return self._refers(node, request), _unrelated(node)
+        if request.subresource:
+            return False, "cannot read subresource"
+        if not request.namespace:
+            return False, "can only read namespaced object of this type"
+        return self._refers(node, request)
+
+    def _token(self, node: str, request: Request) -> Answer:
+        """A service account is read by nobody, but pods get its tokens."""
+        if request.verb != "create" or not request.name:
+            return False, "can only create tokens for individual service accounts"
+        if request.subresource != "token":
+            return False, "can only create token subresource of serviceaccount"
+        return self._refers(node, request)
+
+    def _claim(self, node: str, request: Request) -> Answer:
+        """Claims of pods; of their status, which tells of a resize, NodeRestriction sees what is written."""
+        if request.subresource == "status":
+            if request.verb not in ("update", "patch"):
+                return False, "can only get/update/patch this type"
+        elif refusal := _not_get(request):
+            return False, refusal
+        return self._refers(node, request)
 
     def _volume(self, node: str, request: Request) -> Answer:
         """The volume of a claim of a pod."""
-        if request.verb != "get" or request.subresource:
-            return False, "can only get individual resources of this type"
+        if refusal := _not_get(request):
+            return False, refusal
         entry = self._volumes.get("", request.name)
-        claim = (entry.load().get("spec") or {}).get("claimRef") or {} if entry is not None else {}
-        wanted = ("persistentvolumeclaims", claim.get("namespace", ""), claim.get("name", ""))
-        return self._known(node, wanted), _unrelated(node)
+        claim = _claimed(entry.load()) if entry is not None else None
+        return claim is not None and self._known(node, claim), _unrelated(node)
+
+    def _attachment(self, node: str, request: Request) -> Answer:
+        """The attachment of a volume to the node."""
+        if refusal := _not_get(request):
+            return False, refusal
+        entry = self._attachments.get("", request.name)
+        own = entry is not None and (entry.load().get("spec") or {}).get("nodeName") == node
+        return own, _unrelated(node)
 
     def _pod(self, node: str, request: Request) -> Answer:
         """Pods of the node; what is written about others, NodeRestriction refuses."""
@@ -116,11 +141,32 @@ class NodeAuthorizer:
         entry = self._pods.get(request.namespace, request.name)
         return entry is None or entry.fields.get("spec.nodeName") == node
 
-    def _refers(self, node: str, request: Request) -> bool:
-        return self._known(node, (request.resource, request.namespace, request.name))
+    def _refers(self, node: str, request: Request) -> Answer:
+        if not request.name:
+            return False, "No Object name found"
+        wanted = (request.resource, request.namespace, request.name)
+        if self._known(node, wanted):
+            return True, ""
+        by_volume = request.resource == "secrets" and any(wanted in found for found in self._of_volumes(node))
+        return by_volume, _unrelated(node)
 
     def _known(self, node: str, wanted: Reference) -> bool:
         return any(wanted in self._of_pod(key) for key in self._node_pods().get(node, ()))
+
+    def _of_volumes(self, node: str) -> Iterator[frozenset[Reference]]:
+        """What the volumes of the claims of the node's pods refer to."""
+        for key in self._node_pods().get(node, ()):
+            for claim in self._of_pod(key):
+                if claim[0] == "persistentvolumeclaims":
+                    yield self._of_claim(claim)
+
+    def _of_claim(self, claim: Reference) -> frozenset[Reference]:
+        """What the volume refers to that is bound to a claim, and says so itself."""
+        entry = self._claims.get(claim[1], claim[2])
+        name = (entry.load().get("spec") or {}).get("volumeName") if entry is not None else None
+        found = self._volumes.get("", name) if name else None
+        volume = found.load() if found is not None else {}
+        return frozenset(references.of_persistent_volume(volume)) if _claimed(volume) == claim else frozenset()
 
     # --- the index ---
 
@@ -148,8 +194,27 @@ class NodeAuthorizer:
             return frozenset()
         known = self._references.get(key)
         if known is None or known[0] != entry.revision:
-            known = self._references[key] = (entry.revision, frozenset(references(entry.load())))
+            known = self._references[key] = (entry.revision, _granted(entry.load()))
         return known[1]
+
+
+def _granted(pod: dict[str, Any]) -> frozenset[Reference]:
+    """What a pod gives its node access to: nothing where the node itself made it."""
+    mirrors = references.MIRROR in (pod["metadata"].get("annotations") or {})
+    return frozenset() if mirrors else frozenset(references.of_pod(pod))
+
+
+def _claimed(volume: dict[str, Any]) -> Reference | None:
+    """The claim that a volume is for."""
+    claim = (volume.get("spec") or {}).get("claimRef")
+    return ("persistentvolumeclaims", claim.get("namespace", ""), claim.get("name", "")) if claim else None
+
+
+def _not_get(request: Request) -> str:
+    """Why a request is none to read one object; empty if it is."""
+    if request.verb != "get":
+        return "can only get individual resources of this type"
+    return "cannot get subresource" if request.subresource else ""
 
 
 def _unrelated(node: str) -> str:
@@ -186,53 +251,3 @@ def _own(node: str, request: Request, what: str) -> Answer:
         return False, f"can only get, create, update, patch, or delete a {what}"
     own = request.verb == "create" or request.name == node
     return own, f"can only access {what} with the same name as the requesting node"
-
-
-def references(pod: dict[str, Any]) -> Iterator[Reference]:
-    """The secrets, config maps, claims and service account that a pod refers to."""
-    namespace, spec = pod["metadata"].get("namespace", ""), pod.get("spec") or {}
-    if spec.get("serviceAccountName"):
-        yield ("serviceaccounts", namespace, spec["serviceAccountName"])
-    for secret in spec.get("imagePullSecrets") or ():
-        yield ("secrets", namespace, secret.get("name", ""))
-    for volume in spec.get("volumes") or ():
-        if "ephemeral" in volume:
-            yield ("persistentvolumeclaims", namespace, f"{pod['metadata'].get('name', '')}-{volume.get('name', '')}")
-        for resource, name in _of_volume(volume):
-            yield (resource, namespace, name)
-    for kind in ("containers", "initContainers", "ephemeralContainers"):
-        for container in spec.get(kind) or ():
-            for resource, name in _of_container(container):
-                yield (resource, namespace, name)
-
-
-def _of_volume(volume: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    if secret := volume.get("secret"):
-        yield ("secrets", secret.get("secretName", ""))
-    if config := volume.get("configMap"):
-        yield ("configmaps", config.get("name", ""))
-    if claim := volume.get("persistentVolumeClaim"):
-        yield ("persistentvolumeclaims", claim.get("claimName", ""))
-    for source in volume.values():
-        for key in ("secretRef", "nodePublishSecretRef"):
-            if isinstance(source, dict) and (reference := source.get(key)):
-                yield ("secrets", reference.get("name", ""))
-    for source in (volume.get("projected") or {}).get("sources") or ():
-        if "secret" in source:
-            yield ("secrets", source["secret"].get("name", ""))
-        if "configMap" in source:
-            yield ("configmaps", source["configMap"].get("name", ""))
-
-
-def _of_container(container: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    for variable in container.get("env") or ():
-        source = variable.get("valueFrom") or {}
-        if "secretKeyRef" in source:
-            yield ("secrets", source["secretKeyRef"].get("name", ""))
-        if "configMapKeyRef" in source:
-            yield ("configmaps", source["configMapKeyRef"].get("name", ""))
-    for source in container.get("envFrom") or ():
-        if "secretRef" in source:
-            yield ("secrets", source["secretRef"].get("name", ""))
-        if "configMapRef" in source:
-            yield ("configmaps", source["configMapRef"].get("name", ""))
