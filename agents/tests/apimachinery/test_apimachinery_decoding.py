@@ -7,6 +7,9 @@ import pytest
 from tricenter.apimachinery import schema
 
 CONTAINERS = "PodSpec.spec.template.spec.containers"
+IN_CONTAINER = CONTAINERS.partition(".")[2]
+CAPABILITIES = f"Capabilities.{IN_CONTAINER}.securityContext.capabilities.add"
+LIMITS = f"ResourceRequirements.{IN_CONTAINER}.resources.limits"
 
 
 def deployment(**spec: Any) -> dict[str, Any]:
@@ -44,6 +47,26 @@ def pods(*containers: Any) -> dict[str, Any]:
             "object into Go struct field RollingUpdateDeployment.spec.strategy.rollingUpdate.maxSurge of type int32",
         ),
         (
+            {**deployment(), "metadata": {"uid": 5}},
+            "number into Go struct field ObjectMeta.metadata.uid of type types.UID",
+        ),
+        (
+            deployment(template={"spec": {"restartPolicy": 5}}),
+            "number into Go struct field PodSpec.spec.template.spec.restartPolicy of type v1.RestartPolicy",
+        ),
+        (
+            pods({"securityContext": {"capabilities": {"add": "NET_ADMIN"}}}),
+            f"string into Go struct field {CAPABILITIES} of type []v1.Capability",
+        ),
+        (
+            pods({"securityContext": {"capabilities": {"add": [1]}}}),
+            f"number into Go struct field {CAPABILITIES} of type v1.Capability",
+        ),
+        (
+            pods({"resources": {"limits": "much"}}),
+            f"string into Go struct field {LIMITS} of type v1.ResourceList",
+        ),
+        (
             {**deployment(), "metadata": {"creationTimestamp": 5}},
             "number into Go struct field ObjectMeta.metadata.creationTimestamp of type string",
         ),
@@ -69,6 +92,15 @@ def test_another_type(obj: dict[str, Any], why: str) -> None:
 )
 def test_a_text_that_its_type_cannot_read(obj: dict[str, Any], why: str) -> None:
     assert schema.mismatch("io.k8s.api.apps.v1.Deployment", obj) == why
+
+
+def test_maps_of_named_types() -> None:
+    review = {"spec": {"extra": {"scopes": [1]}}}
+    why = "json: cannot unmarshal number into Go struct field SubjectAccessReviewSpec.spec.extra of type string"
+    assert schema.mismatch("io.k8s.api.authorization.v1.SubjectAccessReview", review) == why
+    review = {"spec": {"extra": {"scopes": "all"}}}
+    why = "json: cannot unmarshal string into Go struct field SubjectAccessReviewSpec.spec.extra of type v1.ExtraValue"
+    assert schema.mismatch("io.k8s.api.authorization.v1.SubjectAccessReview", review) == why
 
 
 def test_data_that_is_not_base64() -> None:

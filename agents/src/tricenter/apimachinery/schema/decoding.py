@@ -14,7 +14,7 @@ from typing import Any
 import jsonschema_rs
 
 from tricenter.apimachinery import quantity, times
-from tricenter.apimachinery.schema import definitions, validators
+from tricenter.apimachinery.schema import definitions, golang, validators
 
 _PREFIX = "#/$defs/"
 _BITS = {"int32": 31, "int64": 63}
@@ -29,13 +29,14 @@ Schema = Mapping[str, Any]
 class _Place:
     """Where in the object a value is: the Go struct that holds it, and the fields on the way there."""
 
-    struct: str = ""
+    definition: str = ""
     fields: tuple[str, ...] = ()
 
     def refused(self, value: Any, wanted: str, *, shown: bool = False) -> str:
         """The decoder's words for a value of another type, or (`shown`) for a number that the type cannot hold."""
         given = f"number {value}" if shown else _name(value)
-        where = f"struct field {self.struct}.{'.'.join(self.fields)}" if self.fields else "value"
+        struct = self.definition.rpartition(".")[2]
+        where = f"struct field {struct}.{'.'.join(self.fields)}" if self.fields else "value"
         return f"json: cannot unmarshal {given} into Go {where} of type {wanted}"
 
 
@@ -54,7 +55,8 @@ def mismatch(definition: str, obj: Any) -> str:
     return next(_walk(obj, {"$ref": f"{_PREFIX}{definition}"}, _Place()), "")
 
 
-def _walk(value: Any, schema: Schema, at: _Place) -> Iterator[str]:
+def _walk(value: Any, schema: Schema, at: _Place, wanted: str = "") -> Iterator[str]:
+    """`wanted` is the type's name where the schema does not give it."""
     if value is None:
         return
     name = str(schema.get("$ref", "")).removeprefix(_PREFIX)
@@ -66,7 +68,8 @@ def _walk(value: Any, schema: Schema, at: _Place) -> Iterator[str]:
         return
     found = definitions.load()[name] if name else schema
     if check := _CHECKS.get(_json_type(found)):
-        yield from check(value, found, replace(at, struct=short or at.struct), _go_type(schema), at)
+        inside = replace(at, definition=name or at.definition)
+        yield from check(value, found, inside, wanted or _go_type(schema), at)
 
 
 def _json_type(schema: Schema) -> str:
@@ -86,6 +89,11 @@ def _go_type(schema: Schema) -> str:
     return {"boolean": "bool", "integer": str(schema.get("format", "int")), "number": "float64"}.get(kind, kind)
 
 
+def _element(wanted: str) -> str:
+    """What a list or map holds by the name of its type; empty where that does not tell."""
+    return wanted.partition("]")[2] if wanted.startswith(("[]", "map[")) else ""
+
+
 def _name(value: Any) -> str:
     """What the decoder calls a value of JSON."""
     names = {bool: "bool", int: "number", float: "number", str: "string", list: "array", dict: "object"}
@@ -97,11 +105,12 @@ def _object(value: Any, schema: Schema, inside: _Place, wanted: str, at: _Place)
         yield at.refused(value, wanted)
         return
     fields, others = schema.get("properties") or {}, schema.get("additionalProperties")
+    named = golang.named(inside.definition)
     for key, item in value.items():
         if key in fields:
-            yield from _walk(item, fields[key], replace(inside, fields=(*at.fields, key)))
+            yield from _walk(item, fields[key], replace(inside, fields=(*at.fields, key)), named.get(key, ""))
         elif isinstance(others, Mapping):
-            yield from _walk(item, others, at)
+            yield from _walk(item, others, at, _element(wanted))
 
 
 def _array(value: Any, schema: Schema, _: _Place, wanted: str, at: _Place) -> Iterator[str]:
@@ -109,7 +118,7 @@ def _array(value: Any, schema: Schema, _: _Place, wanted: str, at: _Place) -> It
         yield at.refused(value, wanted)
         return
     for item in value:
-        yield from _walk(item, schema.get("items") or {}, at)
+        yield from _walk(item, schema.get("items") or {}, at, _element(wanted))
 
 
 def _string(value: Any, schema: Schema, _: _Place, wanted: str, at: _Place) -> Iterator[str]:
