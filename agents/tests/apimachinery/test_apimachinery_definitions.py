@@ -95,7 +95,7 @@ _INT_OR_STRING: Object = {"x-kubernetes-int-or-string": True, "anyOf": [{"type":
         ),
         (
             {"type": "array", "x-kubernetes-list-type": "set", "items": {"type": "object"}},
-            "items.x-kubernetes-map-type: Invalid value: null: must be atomic as item of a list",
+            'items.x-kubernetes-map-type: Invalid value: "null": must be atomic as item of a list',
         ),
         (
             {**_INT_OR_STRING, "x-kubernetes-preserve-unknown-fields": True},

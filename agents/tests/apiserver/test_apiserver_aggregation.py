@@ -62,6 +62,11 @@ class ExtensionServer:
         self.asked.append((http.method, http.path_qs, headers, await http.read()))
         if http.path == _OPENAPI:
             return web.json_response({"openapi": "3.0.0", "paths": {}})
+        return await self._resource(http)
+
+    async def _resource(self, http: web.BaseRequest) -> web.StreamResponse:
+        if "to" in http.query:
+            return web.Response(status=302, headers={"Location": http.query["to"]})
         if "watch" in http.query:
             return await self._watch(http)
         if http.headers.get("Upgrade") == "websocket":
@@ -195,6 +200,9 @@ async def test_watches_and_upgrades_pass_through(aggregating: Running, extension
         message = await socket.receive(timeout=120)
         assert (message.type, message.data) == (aiohttp.WSMsgType.TEXT, "cba")
     assert ("X-Remote-User", "admin") in extension.asked[-1][2]
+    async with aggregating.session.get(f"{aggregating.base}{path}?to=/api/v1/secrets") as answer:
+        text = "the backend attempted to redirect this request, which is not permitted"
+        assert (answer.status, await answer.text()) == (502, text)
 
 
 async def test_discovery_shows_what_others_serve(aggregating: Running, extension: ExtensionServer) -> None:

@@ -13,6 +13,7 @@ from crd_samples import CRDS, CRONTABS, GROUP, crontab, crontab_crd, defined, ve
 pytestmark = pytest.mark.etcd
 
 MERGE = "application/merge-patch+json"
+PRESERVE = "x-kubernetes-preserve-unknown-fields"
 APPLY = "application/apply-patch+yaml"
 
 
@@ -90,6 +91,9 @@ async def test_scale_reads_and_writes_where_the_definition_says(server: Running)
     assert found["spec"]["replicas"] == 4
     code, refused = await server.call("PATCH", f"{CRONTABS}/a/scale", {"spec": {"replicas": 40}}, Content_Type=MERGE)
     assert (code, refused["details"]["causes"][0]["field"]) == (422, "spec.replicas")
+    other = {"kind": "Scale", "metadata": {"name": "b"}, "spec": {"replicas": 1}}
+    code, refused = await server.call("PUT", f"{CRONTABS}/a/scale", other)
+    assert (code, refused["message"]) == (400, "the name of the object (b) does not match the name on the URL (a)")
 
 
 async def test_patches_and_updates(server: Running) -> None:
@@ -195,6 +199,21 @@ async def test_discovery_and_openapi_follow_definitions(server: Running, second:
     assert index == before
     _, swagger = await second.call("GET", "/openapi/v2")
     assert "com.example.stable.v1.CronTab" not in swagger["definitions"]
+
+
+async def test_openapi_leaves_open_what_may_hold_anything(server: Running) -> None:
+    anything = version()
+    fields = {"pod": {"type": "object", "x-kubernetes-embedded-resource": True, PRESERVE: True}}
+    anything["schema"] = {"openAPIV3Schema": {"type": "object", PRESERVE: True, "properties": fields}}
+    await defined(server, crontab_crd(anything))
+    _, swagger = await server.call("GET", "/openapi/v2")
+    name = "com.example.stable.v1.CronTab"
+    assert set(swagger["definitions"][name]) == {"type", "x-kubernetes-group-version-kind"}
+    _, document = await server.call("GET", f"/openapi/v3/apis/{GROUP}/v1")
+    schema = document["components"]["schemas"][name]
+    assert schema["properties"]["metadata"]["description"].startswith("Standard object's metadata. More info: ")
+    assert set(schema["properties"]["pod"]["properties"]) == {"apiVersion", "kind", "metadata"}
+    assert schema["properties"]["pod"]["required"] == ["kind", "apiVersion"]
 
 
 async def test_warnings_generated_names_and_finalizers(server: Running) -> None:

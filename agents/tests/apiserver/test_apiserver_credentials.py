@@ -393,11 +393,66 @@ async def test_reviews_say_what_is_wrong_with_them(server: Running) -> None:
     assert (code, status["details"]["causes"][0]["field"]) == (422, "spec.user")
     code, _ = await server.call("POST", f"{root}/subjectaccessreviews", {"spec": {**pods, "groups": 5}})
     assert code in (400, 422)
+    named = {"metadata": {"name": "x"}, "spec": {**pods, "user": "a"}}
+    code, status = await server.call("POST", f"{root}/subjectaccessreviews", named)
+    assert (code, status["details"]["causes"][0]["message"]) == (422, 'Invalid value: {"name":"x"}: must be empty')
     local = f"{root}/namespaces/default/localsubjectaccessreviews"
     code, status = await server.call("POST", local, {"spec": {**pods, "user": "a"}})
     assert (code, status["message"]) == (400, "spec.resourceAttributes.namespace must match namespace: default")
     code, status = await server.call("POST", "/apis/authentication.k8s.io/v1/tokenreviews", {"spec": {}})
     assert (code, status["message"]) == (400, "token is required for TokenReview in authentication")
+
+
+@pytest.mark.parametrize(
+    ("selectors", "problems"),
+    [
+        (
+            {"fieldSelector": {}},
+            {"fieldSelector.requirements": "Required value: when spec.resourceAttributes.fieldSelector is specified"},
+        ),
+        (
+            {"labelSelector": {"rawSelector": "a=b", "requirements": [{"key": "a", "operator": "Exists"}]}},
+            {"labelSelector.rawSelector": 'Invalid value: "a=b": may not specified at the same time as requirements'},
+        ),
+        (
+            {
+                "fieldSelector": {"requirements": [{"key": "", "operator": "In"}]},
+                "labelSelector": {"requirements": [{"key": "-", "operator": "Exists", "values": ["x"]}]},
+            },
+            {
+                "fieldSelector.requirements[0].key": "Required value: must be specified",
+                "fieldSelector.requirements[0].values": "Required value: must be specified when `operator` is 'In'",
+                "labelSelector.requirements[0].values": "Forbidden: may not be specified when `operator` is 'Exists'",
+                "labelSelector.requirements[0].key": 'Invalid value: "-": name part must consist of',
+            },
+        ),
+        ({"fieldSelector": {"requirements": [{"key": "a", "operator": "OfTomorrow"}]}}, {}),
+    ],
+)
+async def test_reviews_take_selectors(server: Running, selectors: dict[str, Any], problems: dict[str, str]) -> None:
+    asked = {"user": "a", "resourceAttributes": {"verb": "list", "resource": "pods", **selectors}}
+    path = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+    code, status = await server.call("POST", path, {"spec": asked})
+    assert code == (422 if problems else 201), status
+    causes = {cause["field"]: cause["message"] for cause in (status.get("details") or {}).get("causes", [])}
+    assert set(causes) == {f"spec.resourceAttributes.{field}" for field in problems}
+    for field, text in problems.items():
+        assert causes[f"spec.resourceAttributes.{field}"].startswith(text)
+
+
+async def test_a_token_is_of_the_account_that_the_path_names_and_for_a_year_at_most(server: Running) -> None:
+    await account(server)
+    path = "/api/v1/namespaces/default/serviceaccounts/default/token"
+    code, status = await server.call("POST", path, {"metadata": {"name": "other"}})
+    why = 'metadata.name: Invalid value: "other": must match the service account name if specified'
+    assert (code, status["message"]) == (422, f'TokenRequest.authentication.k8s.io "default" is invalid: {why}')
+    async with server.session.post(server.base + path, json={"spec": {"expirationSeconds": 1 << 32}}) as answer:
+        made = await answer.json()
+        assert (
+            answer.headers["Warning"]
+            == '299 - "requested expiration of 4294967296 seconds shortened to 31536000 seconds"'
+        )
+    assert made["spec"]["expirationSeconds"] == 31536000
 
 
 async def test_a_token_review_heeds_audiences(server: Running) -> None:

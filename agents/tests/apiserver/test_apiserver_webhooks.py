@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 import pytest
 from aiohttp import web
-from apiserver_harness import Peer, Running
+from apiserver_harness import Peer, Running, free_port
 
 pytestmark = pytest.mark.etcd
 
@@ -235,6 +235,11 @@ async def test_what_cannot_be_reached_is_named(server: Running, hooks: WebhookSe
     await configure(server, "validating", stranger)
     _, status = await create(server, "one")
     assert "tls: failed to verify certificate: x509: " in status["message"]
+    await server.call("DELETE", f"{_CONFIGURATIONS}/validatingwebhookconfigurations/test")
+    nobody = hooks.hook("/a", clientConfig={"url": f"https://127.0.0.1:{free_port()}/a"})
+    await configure(server, "validating", nobody)
+    _, status = await create(server, "one")
+    assert status["message"].endswith(": connect: connection refused")
     assert hooks.asked == []
 
 
@@ -317,6 +322,19 @@ async def test_mutations_are_defaulted_and_validated(server: Running, hooks: Web
     pod["metadata"] = {"name": "q"}
     code, status = await server.call("POST", "/api/v1/namespaces/default/pods", pod)
     assert (code, status["reason"]) == (422, "Invalid")
+
+
+async def test_what_a_patch_cannot_mean_is_refused_or_dropped(server: Running, hooks: WebhookServer) -> None:
+    await configure(server, "mutating", hooks.hook("/mutate"))
+    hooks.decisions["/mutate"] = lambda _: patch({"op": "add", "path": "/unknown", "value": 5})
+    code, made = await create(server, "one")
+    assert code == 201
+    assert "unknown" not in made
+    merge = {"patchType": "MergePatch", "patch": base64.b64encode(b"{}").decode()}
+    hooks.decisions["/mutate"] = lambda _: merge
+    code, status = await create(server, "two")
+    assert code == 500
+    assert "received undecodable patch in webhook response: " in status["message"]
 
 
 async def test_scale_and_eviction_are_seen_as_what_they_are(server: Running, hooks: WebhookServer) -> None:

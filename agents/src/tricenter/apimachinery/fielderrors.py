@@ -35,8 +35,8 @@ class FieldError:
 
 
 def show(value: Any) -> str:
-    """A value as messages show it: strings quoted, the rest as compact JSON."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=str)
+    """A value as messages show it: strings quoted, nothing as `"null"`, the rest as compact JSON."""
+    return '"null"' if value is None else json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=str)
 
 
 def _detailed(head: str, detail: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import os
 import random
 import ssl
 from collections.abc import Iterator
@@ -151,7 +152,10 @@ def failure(error: Exception, place: str) -> str:
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return "EOF"
     if isinstance(error, OSError):
-        return f"dial tcp {place}: connect: {(error.strerror or str(error)).lower()}"
+        # asyncio has words of its own for a connection that fails, Go those of the system.
+        number = error.errno or 0
+        why = os.strerror(number) if number > 0 else error.strerror or str(error)
+        return f"dial tcp {place}: connect: {why.lower()}"
     return str(error) or type(error).__name__
 
 

@@ -30,6 +30,8 @@ _SPECIAL: dict[str, dict[str, Object]] = {
         _QUANTITY: {"type": "string"},
     },
 }
+_PRESERVE = "x-kubernetes-preserve-unknown-fields"
+_CONVENTIONS = "https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md"
 # Kept in version 2; the rest of JSON schema that a structural schema may use has no place there.
 _V3_ONLY = ("allOf", "oneOf", "anyOf", "not", "nullable")
 
@@ -85,15 +87,8 @@ class Components:
     def add_custom(self, kind: Kind) -> str:
         """Add a custom resource and its list; returns the name of its definition."""
         name = custom_name(kind)
-        schema = dict(self._structural(kind.structural or {"type": "object"}))
-        properties: Object = {**schema.get("properties", {})}
-        meta = definitions.load()[f"{META}.Status"]["properties"]
-        for field in ("apiVersion", "kind"):
-            properties[field] = {"description": meta[field]["description"], "type": "string"}
-        properties["metadata"] = self._property("metadata", {"$ref": _SOURCE + f"{META}.ObjectMeta"}, top=True)
-        self.schemas[name] = {
-            **schema, "type": "object", "properties": properties, "x-kubernetes-group-version-kind": [gvk(kind)],
-        }  # fmt: skip
+        source = kind.structural or {"type": "object"}
+        self.schemas[name] = {**self._custom(source), "x-kubernetes-group-version-kind": [gvk(kind)]}
         if kind.selectable and self.root == V3:
             fields = [{"fieldPath": field} for field in kind.selectable]
             self.schemas[name]["x-kubernetes-selectable-fields"] = fields
@@ -103,16 +98,47 @@ class Components:
             "type": "object",
             "required": ["items"],
             "properties": {
-                **{field: properties[field] for field in ("apiVersion", "kind")},
-                "items": items,
-                "metadata": self._property("metadata", {"$ref": _SOURCE + f"{META}.ListMeta"}, top=True),
+                **_type_meta(),
+                "items": {"description": f"List of {kind.plural}. More info: {_CONVENTIONS}", **items},
+                "metadata": self._documented("ListMeta", "Standard list metadata.", "types-kinds"),
             },
             "x-kubernetes-group-version-kind": [{**gvk(kind), "kind": kind.list_kind}],
         }
         return name
 
-    def _structural(self, schema: Mapping[str, Any]) -> Object:
-        return dict(schema) if self.root == V3 else _version_2(schema)
+    def _custom(self, source: Mapping[str, Any]) -> Object:
+        """The schema of a custom resource with what all objects have."""
+        if self.root == V2 and source.get(_PRESERVE):
+            return {"type": "object"}  # clients take fields beside those of a schema of version 2 for unknown ones
+        schema = self._embedding(source) if self.root == V3 else _version_2(source)
+        meta = self._documented("ObjectMeta", "Standard object's metadata.", "metadata")
+        properties = {**schema.get("properties", {}), **_type_meta(), "metadata": meta}
+        return {**schema, "type": "object", "properties": properties}
+
+    def _embedding(self, schema: Mapping[str, Any]) -> Object:
+        """A structural schema whose embedded resources have what all objects have."""
+        made = dict(schema)
+        if "properties" in made:
+            made["properties"] = {name: self._embedding(field) for name, field in made["properties"].items()}
+        for key in ("items", "additionalProperties"):
+            if isinstance(made.get(key), Mapping):
+                made[key] = self._embedding(made[key])
+        if made.get("x-kubernetes-embedded-resource"):
+            meta = self._documented("ObjectMeta", "Standard object's metadata.", "metadata")
+            made["properties"] = {**made.get("properties", {}), **_type_meta(), "metadata": meta}
+            required = made.get("required", [])
+            made["required"] = [*required, *(name for name in ("kind", "apiVersion") if name not in required)]
+        return made
+
+    def _documented(self, kind: str, what: str, where: str) -> Object:
+        """The property `metadata`."""
+        field = {"$ref": f"{_SOURCE}{META}.{kind}", "description": f"{what} More info: {_CONVENTIONS}#{where}"}
+        return self._property("metadata", field, top=True)
+
+
+def _type_meta() -> Object:
+    meta = definitions.load()[f"{META}.Status"]["properties"]
+    return {field: {"description": meta[field]["description"], "type": "string"} for field in ("apiVersion", "kind")}
 
 
 def _version_2(schema: Mapping[str, Any]) -> Object:
@@ -121,7 +147,7 @@ def _version_2(schema: Mapping[str, Any]) -> Object:
     Upstream's apiextensions-apiserver pkg/controller/openapi/v2/conversion.go.
     """
     made = {key: value for key, value in schema.items() if key not in _V3_ONLY}
-    preserves, nullable = schema.get("x-kubernetes-preserve-unknown-fields"), schema.get("nullable")
+    preserves, nullable = schema.get(_PRESERVE), schema.get("nullable")
     if nullable:
         made.pop("type", None)
     if nullable or preserves:

@@ -123,16 +123,21 @@ def selector(found: Object | None, path: str) -> Errors:
     """A label selector object."""
     yield from labels(sub(found, "matchLabels"), f"{path}.matchLabels")
     for where, expression in each(found, "matchExpressions", path):
-        operator, values = expression.get("operator"), expression.get("values")
-        if operator in {"In", "NotIn"} and not values:
-            yield fielderrors.required(f"{where}.values", "must be specified when `operator` is 'In' or 'NotIn'")
-        elif operator in {"Exists", "DoesNotExist"} and values:
-            yield fielderrors.forbidden(
-                f"{where}.values", "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
-            )
-        elif operator not in _SELECTOR_OPERATORS:
-            yield fielderrors.invalid(f"{where}.operator", operator, "not a valid selector operator")
+        yield from requirement(expression, where)
         yield from named(names.qualified_name, expression.get("key", ""), f"{where}.key")
+
+
+def requirement(found: Object, path: str, *, newer: bool = False) -> Errors:
+    """Operator and values of a requirement of a selector; `newer`: the operator may be one that we do not know."""
+    operator, values = found.get("operator"), found.get("values")
+    if operator in {"In", "NotIn"} and not values:
+        yield fielderrors.required(f"{path}.values", "must be specified when `operator` is 'In' or 'NotIn'")
+    elif operator in {"Exists", "DoesNotExist"} and values:
+        yield fielderrors.forbidden(
+            f"{path}.values", "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
+        )
+    elif operator not in _SELECTOR_OPERATORS and not newer:
+        yield fielderrors.invalid(f"{path}.operator", operator, "not a valid selector operator")
 
 
 def amount(value: Any, path: str) -> Errors:

@@ -7,6 +7,7 @@ upgrade becomes a connection of bytes. Credentials stay here.
 from __future__ import annotations
 
 import logging
+from http import HTTPStatus
 
 import aiohttp
 from aiohttp import web
@@ -25,6 +26,7 @@ log = logging.getLogger(__name__)
 _QUIET = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 _REPLACED = ("authorization", "host", "expect")
 _CONNECT_SECONDS = 30.0
+_REDIRECTION = 3
 
 
 class Aggregator:
@@ -65,6 +67,10 @@ class Aggregator:
         except (aiohttp.ClientError, OSError, ValueError) as error:  # ValueError: a host that is no name
             return _unavailable(f"error trying to reach service: {backends.failure(error, url.authority)}")
         async with got:
+            if got.status // 100 == _REDIRECTION and "Location" in got.headers:
+                # --aggregator-reject-forwarding-redirect: a client would follow it with its credentials.
+                text = "the backend attempted to redirect this request, which is not permitted"
+                return web.Response(status=HTTPStatus.BAD_GATEWAY, text=text)
             return await forwarding.pass_on(http, got, _answered(got))
 
     async def _upgrade(

@@ -7,8 +7,9 @@ from typing import Any
 
 from aiohttp import web
 
-from tricenter.apimachinery import fielderrors, times
+from tricenter.apimachinery import fielderrors, names, times
 from tricenter.apimachinery.fielderrors import FieldError
+from tricenter.apimachinery.validation import rules
 from tricenter.apiserver import errors
 from tricenter.apiserver.auth.authenticate import Authenticator
 from tricenter.apiserver.auth.authorize import Authorizer
@@ -61,17 +62,17 @@ class Reviews:
     async def self_access(self, call: Call) -> web.StreamResponse:
         """May I?"""
         obj = await self._body(call)
-        _refuse(call, _attributes(obj["spec"]))
+        _refuse(call, [*_attributes(obj["spec"]), *_nameless(obj["metadata"])])
         return self._decided(call, obj, call.user)
 
     async def access(self, call: Call) -> web.StreamResponse:
         """May they?"""
         obj = await self._body(call)
         spec = obj["spec"]
-        _refuse(call, [*_attributes(spec), *_subject(spec)])
+        namespace = call.info.namespace
+        _refuse(call, [*_attributes(spec), *_subject(spec), *_nameless(obj["metadata"], namespaced=bool(namespace))])
         extra = {key: tuple(values) for key, values in (spec.get("extra") or {}).items()}
         user = User(spec.get("user", ""), spec.get("uid", ""), tuple(spec.get("groups") or ()), extra)
-        namespace = call.info.namespace
         if namespace and (spec.get("resourceAttributes") or {}).get("namespace") != namespace:
             raise errors.BadRequest(f"spec.resourceAttributes.namespace must match namespace: {namespace}")
         return self._decided(call, obj, user)
@@ -136,6 +137,37 @@ def _attributes(spec: Object) -> Iterator[FieldError]:
     if resource is None and other is None:
         text = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
         yield fielderrors.invalid("spec.resourceAttributes", None, text)
+    for name in ("fieldSelector", "labelSelector"):
+        if (selector := (resource or {}).get(name)) is not None:
+            yield from _selector(selector, f"spec.resourceAttributes.{name}", labels=name == "labelSelector")
+
+
+def _selector(selector: Object, path: str, *, labels: bool) -> Iterator[FieldError]:
+    """A text, or requirements whose operators may be newer than this server."""
+    raw, requirements = selector.get("rawSelector"), selector.get("requirements")
+    if raw and requirements:
+        text = "may not specified at the same time as requirements"
+        yield fielderrors.invalid(f"{path}.rawSelector", raw, text)
+    if not raw and not requirements:
+        text = f"when {path} is specified, requirements or rawSelector is required"
+        yield fielderrors.required(f"{path}.requirements", text)
+    for where, requirement in rules.each(selector, "requirements", path):
+        key = requirement.get("key", "")
+        if not labels and not key:
+            yield fielderrors.required(f"{where}.key", "must be specified")
+        yield from rules.requirement(requirement, where, newer=True)
+        if labels:
+            yield from rules.named(names.qualified_name, key, f"{where}.key")
+
+
+def _nameless(metadata: Object, *, namespaced: bool = False) -> Iterator[FieldError]:
+    """A review is no object: it has no name, nor anything else of its own."""
+    left = {key: value for key, value in metadata.items() if key != "managedFields" and value}
+    if namespaced:
+        left.pop("namespace", None)
+    if left:
+        detail = "must be empty except for namespace" if namespaced else "must be empty"
+        yield fielderrors.invalid("metadata", metadata, detail)
 
 
 def _subject(spec: Object) -> Iterator[FieldError]:

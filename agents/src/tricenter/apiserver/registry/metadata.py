@@ -60,15 +60,8 @@ def generate_name(obj: Object) -> None:
 def keep(old: Object, new: Object, target: errors.Target, key: str) -> None:
     """Keep what an update of the object at a key of etcd may not change. Raises BadRequest or Conflict."""
     before, after = old["metadata"], new["metadata"]
-    name, namespace = after.setdefault("name", before["name"]), after.get("namespace")
-    if name != before["name"]:
-        raise errors.BadRequest(
-            f"the name of the object ({name}) does not match the name on the URL ({before['name']})", target
-        )
-    if namespace and namespace != before.get("namespace"):
-        raise errors.BadRequest(
-            "the namespace of the provided object does not match the namespace sent on the request", target
-        )
+    after.setdefault("name", before["name"])
+    check_place(before, after, target)
     if after.get("uid") and after["uid"] != before.get("uid"):
         raise errors.other_uid(target, key, after["uid"], before.get("uid"))
     if after.get("resourceVersion") and after["resourceVersion"] != before["resourceVersion"]:
@@ -81,6 +74,19 @@ def keep(old: Object, new: Object, target: errors.Target, key: str) -> None:
             after.pop(field, None)
     if before.get("deletionTimestamp"):
         _no_new_finalizers(before, after, new, target)
+
+
+def check_place(before: Object, after: Object, target: errors.Target) -> None:
+    """An update is of the object that the path names (endpoints/handlers/rest.go checkName). Raises BadRequest."""
+    name, namespace = after.get("name") or before["name"], after.get("namespace")
+    if name != before["name"]:
+        raise errors.BadRequest(
+            f"the name of the object ({name}) does not match the name on the URL ({before['name']})", target
+        )
+    if namespace and namespace != before.get("namespace"):
+        raise errors.BadRequest(
+            "the namespace of the provided object does not match the namespace sent on the request", target
+        )
 
 
 def _no_new_finalizers(before: Object, after: Object, new: Object, target: errors.Target) -> None:

@@ -50,7 +50,10 @@ class Changes:
         defaults.apply(kind, obj)
         if managed:
             obj = _owned(call, None, obj)
-        await self._admission.mutate(Attributes(call, CREATE, obj, None))
+        attributes = Attributes(call, CREATE, obj, None)
+        await self._admission.mutate(attributes)
+        if attributes.round.wanted:
+            schema.prune(kind, obj)  # a webhook may add what the kind does not have
         return obj
 
     async def completed(self, call: Call, obj: Object) -> Object:
@@ -103,6 +106,7 @@ class Changes:
         attributes = Attributes(call, UPDATE, new, old)
         await self._admission.mutate(attributes)
         if attributes.round.wanted:
+            schema.prune(kind, new)
             # What a webhook has changed counts for the generation, and is none of its business in the status.
             strategy.prepare_change(subresource, old, new)
         # A Scale is a short way to write the object itself, so the object's own rules hold.

@@ -13,6 +13,7 @@ from tricenter.apimachinery import fielderrors, selectors
 from tricenter.apimachinery.kinds import Kind
 from tricenter.apimachinery.validation import custom
 from tricenter.apiserver import errors
+from tricenter.apiserver.registry.metadata import check_place
 
 Object = dict[str, Any]
 
@@ -56,8 +57,9 @@ def _selector(kind: str, selector: Any) -> str:
 
 
 def scaled(kind: Kind, obj: Object, scale: Object, target: errors.Target) -> Object:
-    """The workload with the replicas of a Scale. Raises Conflict, Invalid."""
+    """The workload with the replicas of a Scale. Raises BadRequest, Conflict, Invalid."""
     metadata, wanted = obj["metadata"], scale.get("metadata") or {}
+    check_place(metadata, wanted, target)
     version = wanted.get("resourceVersion")
     if version and version != metadata["resourceVersion"]:
         raise errors.modified(target)

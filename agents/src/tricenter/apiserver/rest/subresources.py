@@ -155,7 +155,7 @@ class Subresources:
         """A token for a service account."""
         request = await self.body(call, "TokenRequest")
         account = (await self._reads.entry(call)).load()
-        return answers.json(self._tokens.issue(call, account, request), code=201)
+        return answers.json(self._tokens.issue(call, account, request), code=201, warnings=call.warnings)
 
     async def assign(self, call: Call, binding: Object) -> None:
         """The same for a Binding that has been read. Raises Conflict, Invalid."""

@@ -29,21 +29,23 @@ class TokenRequests:
 
     def issue(self, call: Call, account: Object, request: Object) -> Object:
         """The answered TokenRequest. Raises Invalid, NotFound, Conflict."""
+        _check_place(call, request["metadata"])
         spec = request.setdefault("spec", {}) or {}
         seconds = spec.get("expirationSeconds") or _DEFAULT
         problem = _check_seconds(seconds)
         if problem is not None:
             kind = errors.Target(group="authentication.k8s.io", kind="TokenRequest", name=call.info.name)
             raise errors.invalid(kind, [problem])
+        if seconds > _LONGEST_ISSUED:
+            call.warn(f"requested expiration of {seconds} seconds shortened to {_LONGEST_ISSUED} seconds")
+            seconds = _LONGEST_ISSUED
         given = spec.get("audiences") or []
         if not isinstance(given, list) or not all(isinstance(item, str) for item in given):
             raise errors.BadRequest("spec.audiences is not a list of strings")
         self._restrict(call, spec.get("boundObjectRef") or {}, given)
         audiences = given or [self._signer.issuer]
         bound = self._bound(call, account, spec.get("boundObjectRef"))
-        token, expires = self._signer.issue(
-            account, audiences=audiences, seconds=min(seconds, _LONGEST_ISSUED), bound=bound
-        )
+        token, expires = self._signer.issue(account, audiences=audiences, seconds=seconds, bound=bound)
         metadata = {"name": account["metadata"]["name"], "namespace": account["metadata"]["namespace"]}
         return {
             "kind": "TokenRequest",
@@ -144,6 +146,16 @@ class TokenRequests:
             return {}
         uid = {} if entry is None else {"uid": entry.load()["metadata"]["uid"]}
         return {"node": {"name": node, **uid}}
+
+
+def _check_place(call: Call, metadata: Object) -> None:
+    """A request is for the account that the path names (registry/core/serviceaccount/storage/token.go)."""
+    for key, account in (("name", call.info.name), ("namespace", call.info.namespace)):
+        if metadata.get(key) and metadata[key] != account:
+            text = f"must match the service account {key} if specified"
+            problem = fielderrors.invalid(f"metadata.{key}", metadata[key], text)
+            target = errors.Target(group="authentication.k8s.io", kind="TokenRequest", name=call.info.name)
+            raise errors.invalid(target, [problem])
 
 
 def _check_seconds(seconds: Any) -> fielderrors.FieldError | None:

@@ -83,9 +83,12 @@ def _patch(encoded: Any) -> Any:
     if not encoded:
         return None
     try:
-        return orjson.loads(base64.b64decode(encoded, validate=True))
+        patch = orjson.loads(base64.b64decode(encoded, validate=True))
     except (TypeError, binascii.Error, orjson.JSONDecodeError) as error:
         raise ValueError(f"received undecodable patch in webhook response: {error}") from error
+    if not isinstance(patch, list):
+        raise ValueError("received undecodable patch in webhook response: it is no list")  # noqa: TRY004 - as above
+    return patch
 
 
 def refusal(name: str, status: Mapping[str, Any]) -> errors.StatusError:
