@@ -97,8 +97,8 @@ async def test_answers_and_events_are_measured(server: Running) -> None:
     assert await samples(server, "apiserver_watch_events_total", **kind) == [len(events)]
     assert await samples(server, "apiserver_watch_events_sizes_sum", **kind) == [sum(map(len, events))]
     buckets = "apiserver_watch_events_sizes_bucket"
-    small = await samples(server, buckets, le="2048", **kind)
-    assert (await samples(server, buckets, le="4096", **kind))[0] - small[0] == 2
+    small = await samples(server, buckets, le="2048.0", **kind)
+    assert (await samples(server, buckets, le="4096.0", **kind))[0] - small[0] == 2
     received = await samples(server, "apiserver_watch_cache_events_received_total", resource="configmaps")
     assert received[0] - began[0] == 2
     assert await samples(server, "apiserver_storage_list_total", resource="configmaps") == [1]

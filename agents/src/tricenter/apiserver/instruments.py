@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, ProcessCollector
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
@@ -15,8 +15,9 @@ from tricenter.apiserver.audit.trail import Auditor
 from tricenter.apiserver.cache.resource import ResourceCache
 from tricenter.apiserver.requestinfo import RequestInfo
 from tricenter.apiserver.resources import Resources
-from tricenter.apiserver.tallies import Labels, Spread, Tally, counted
 from tricenter.runtime import metrics
+
+Labels = tuple[str, ...]
 
 _BUCKETS = (
     0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60,
@@ -34,27 +35,41 @@ _UNSERVED = ("", "", "", "", "", "apiserver")
 
 
 class Instruments:
-    """Counts requests and how long they take."""
+    """Counts requests and how long they take.
+
+    What every request meets is looked up once by its labels, which takes the library longer than to count. Upstream's
+    counters without `_total` are gauges here: the library would add it.
+    """
 
     def __init__(self) -> None:
         registry = self.registry = CollectorRegistry()
         self._inflight = {"readOnly": 0, "mutating": 0}
         ProcessCollector(registry=registry)
-        self._requests = Tally(
-            registry,
-            "apiserver_request_total",
-            "Requests answered; code 0: the client went first.",
-            ["verb", "dry_run", *_PLACE, "code"],
+        self._requests = functools.cache(
+            metrics.Counter(
+                "apiserver_request_total",
+                "Requests answered; code 0: the client went first.",
+                ["verb", "dry_run", *_PLACE, "code"],
+                registry=registry,
+            ).labels
         )
-        self._seconds = Spread(
-            registry,
-            "apiserver_request_duration_seconds",
-            "Time from a request's headers to the end of its answer; watches and streams are left out.",
-            ["verb", "dry_run", *_PLACE],
-            _BUCKETS,
+        self._seconds = functools.cache(
+            metrics.Histogram(
+                "apiserver_request_duration_seconds",
+                "Time from a request's headers to the end of its answer; watches and streams are left out.",
+                ["verb", "dry_run", *_PLACE],
+                buckets=_BUCKETS,
+                registry=registry,
+            ).labels
         )
-        self._sizes = Spread(
-            registry, "apiserver_response_sizes", "Bytes of answers to reads.", ["verb", *_PLACE], _SIZES
+        self._sizes = functools.cache(
+            metrics.Histogram(
+                "apiserver_response_sizes",
+                "Bytes of answers to reads.",
+                ["verb", *_PLACE],
+                buckets=_SIZES,
+                registry=registry,
+            ).labels
         )
         self._long = metrics.Gauge(
             "apiserver_longrunning_requests", "Watches and streams that go on.", ["verb", *_PLACE], registry=registry
@@ -65,22 +80,38 @@ class Instruments:
             ["group", "version", "resource", "subresource", "removed_release"],
             registry=registry,
         )
-        self._attempts = Tally(
-            registry, "authentication_attempts", "Requests by what became of their credentials.", ["result"]
+        self._attempts = functools.cache(
+            metrics.Gauge(
+                "authentication_attempts",
+                "Requests by what became of their credentials.",
+                ["result"],
+                registry=registry,
+            ).labels
         )
-        self._users = Tally(registry, "authenticated_user_requests", "Requests by kind of user.", ["username"])
-        self._etcd = Spread(
-            registry,
+        self._users = functools.cache(
+            metrics.Gauge(
+                "authenticated_user_requests", "Requests by kind of user.", ["username"], registry=registry
+            ).labels
+        )
+        etcd = metrics.Histogram(
             "etcd_request_duration_seconds",
             "Time of requests to etcd, all members that were tried counted together.",
             ["operation"],
-            _BUCKETS,
+            buckets=_BUCKETS,
+            registry=registry,
         )
-        self._etcd_errors = Tally(registry, "etcd_request_errors_total", "Requests to etcd that failed.", ["operation"])
-        self.events = Spread(
-            registry, "apiserver_watch_events_sizes", "Bytes of events sent to watches.", _KIND, _EVENT_SIZES
+        self._etcd = functools.cache(etcd.labels)
+        self._etcd_errors = metrics.Counter(
+            "etcd_request_errors_total", "Requests to etcd that failed.", ["operation"], registry=registry
         )
-        registry.register(_Derived(self.events, self._etcd))
+        self.events = metrics.Histogram(
+            "apiserver_watch_events_sizes",
+            "Bytes of events sent to watches.",
+            _KIND,
+            buckets=_EVENT_SIZES,
+            registry=registry,
+        )
+        registry.register(_Derived(self.events, etcd))
         self._gauge_inflight()
 
     def _gauge_inflight(self) -> None:
@@ -112,16 +143,16 @@ class Instruments:
             self._inflight["readOnly" if info.verb in _READS else "mutating"] -= 1
         where = place(info) if code not in (403, 404) else _UNSERVED
         labels = (verb(info), "All" if dry_run else "", *where)
-        self._requests.add((*labels, str(code)))
+        self._requests(*labels, str(code)).inc()
         if where[2] and not goes_on:
-            self._seconds.observe(labels, seconds)
+            self._seconds(*labels).observe(seconds)
 
     def answered(self, info: RequestInfo, response: web.StreamResponse) -> None:
         """The answer to a request is made; its size matters of reads that succeed."""
         if info.verb in _SIZED and info.resource and response.status < 400 and not is_long(info):
             body = response.body if isinstance(response, web.Response) else None
             size = len(body) if isinstance(body, bytes) else response.body_length
-            self._sizes.observe((verb(info), *place(info)), size)
+            self._sizes(verb(info), *place(info)).observe(size)
 
     def deprecated(self, info: RequestInfo) -> None:
         """A request asks for a version that is to go, though nobody says when."""
@@ -129,18 +160,18 @@ class Instruments:
 
     def authenticated(self, user: str) -> None:
         """Credentials were valid."""
-        self._attempts.add(("success",))
-        self._users.add((_kind_of_user(user),))
+        self._attempts("success").inc()
+        self._users(_kind_of_user(user)).inc()
 
     def unauthenticated(self) -> None:
         """Credentials were looked at and are none."""
-        self._attempts.add(("error",))
+        self._attempts("error").inc()
 
     def etcd(self, operation: str, seconds: float, *, failed: bool) -> None:
         """A request to etcd is over."""
-        self._etcd.observe((operation,), seconds)
+        self._etcd(operation).observe(seconds)
         if failed:
-            self._etcd_errors.add((operation,))
+            self._etcd_errors.labels(operation).inc()
 
     # --- what is read when it is asked for ---
 
@@ -160,13 +191,27 @@ class Instruments:
 class _Derived(Collector):
     """Counters that upstream has beside the histograms that count the same."""
 
-    def __init__(self, events: Spread, etcd: Spread) -> None:
+    def __init__(self, events: metrics.Histogram, etcd: metrics.Histogram) -> None:
         self._events = events
         self._etcd = etcd
 
     def collect(self) -> Iterator[Metric]:
-        yield counted("apiserver_watch_events_total", "Events sent to watches.", _KIND, self._events.totals())
-        yield counted("etcd_requests_total", "Requests to etcd.", ["operation"], self._etcd.totals())
+        yield _counter("apiserver_watch_events_total", "Events sent to watches.", _KIND, _counts(self._events))
+        yield _counter("etcd_requests_total", "Requests to etcd.", ["operation"], _counts(self._etcd))
+
+
+def _counts(histogram: metrics.Histogram) -> Iterator[tuple[Labels, float]]:
+    for family in histogram.collect():
+        for sample in family.samples:
+            if sample.name.endswith("_count"):
+                yield tuple(sample.labels.values()), sample.value
+
+
+def _counter(name: str, text: str, labels: Sequence[str], values: Iterable[tuple[Labels, float]]) -> Metric:
+    family = CounterMetricFamily(name, text, labels=labels)
+    for found, value in values:
+        family.add_metric(found, value)
+    return family
 
 
 class _Audit(Collector):
@@ -175,12 +220,12 @@ class _Audit(Collector):
 
     def collect(self) -> Iterator[Metric]:
         sink, prefix = self._auditor.sink, "apiserver_audit_"
-        yield counted(f"{prefix}event_total", "Audit events.", [], [((), sink.taken)])
-        yield counted(f"{prefix}error_total", "Audit events lost.", ["plugin"], [(("log",), sink.dropped)])
+        yield _counter(f"{prefix}event_total", "Audit events.", [], [((), sink.taken)])
+        yield _counter(f"{prefix}error_total", "Audit events lost.", ["plugin"], [(("log",), sink.dropped)])
         levels = [((level.text,), count) for level, count in self._auditor.levels.items()]
-        yield counted(f"{prefix}level_total", "Requests by level of the audit policy.", ["level"], levels)
+        yield _counter(f"{prefix}level_total", "Requests by level of the audit policy.", ["level"], levels)
         # Events are gathered and written later, as with upstream's batching log: no request fails because of that.
-        yield counted(f"{prefix}requests_rejected_total", "Requests refused for want of auditing.", [], [((), 0)])
+        yield _counter(f"{prefix}requests_rejected_total", "Requests refused for want of auditing.", [], [((), 0)])
 
 
 class _Contents(Collector):
@@ -210,7 +255,7 @@ class _Contents(Collector):
             ("apiserver_terminated_watchers_total", "Watches ended for want of reading.", "overrun"),
         ):
             values = [((name,), float(getattr(cache, attribute))) for (name, *_), cache in caches.items()]
-            yield counted(metric, text, ["resource"], values)
+            yield _counter(metric, text, ["resource"], values)
         build = GaugeMetricFamily("kubernetes_build_info", "What is running.", labels=list(self._version))
         build.add_metric(list(self._version.values()), 1)
         yield build

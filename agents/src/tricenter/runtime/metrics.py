@@ -9,12 +9,15 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 
-from prometheus_client import REGISTRY, Counter, Gauge, Histogram
+from prometheus_client import REGISTRY, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from tricenter.runtime import plain_http
 
 __all__ = ["Counter", "Gauge", "Histogram", "serve", "serve_if"]
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no types there
+"""No `_created` beside each series: upstream's components have none, and they are as many again."""
 
 _log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from typing import Any
 from tricenter.apiserver import errors
 from tricenter.apiserver.admission.instruments import ADMIT, VALIDATE, AdmissionMetrics
 from tricenter.apiserver.rest.call import Call
-from tricenter.apiserver.tallies import Cell
+from tricenter.runtime.metrics import Histogram
 
 CREATE, UPDATE, DELETE, CONNECT = "CREATE", "UPDATE", "DELETE", "CONNECT"
 
@@ -125,29 +125,29 @@ class _Steps:
         self._kind = kind
         self._steps = steps
         self._metrics = metrics
-        self._cells: dict[str, tuple[Cell, list[Cell]]] = {}
+        self._seconds: dict[str, tuple[Histogram, list[Histogram]]] = {}
 
     async def take(self, attributes: Attributes) -> None:
         """All of them. Raises what the first one that refuses raises."""
         operation = attributes.operation
-        whole, cells = self._cells.get(operation) or self._learn(operation)
+        whole, each = self._seconds.get(operation) or self._learn(operation)
         began = last = time.perf_counter()
-        for (name, step), cell in zip(self._steps, cells, strict=True):
+        for (name, step), seconds in zip(self._steps, each, strict=True):
             try:
                 await step(attributes)
             except errors.StatusError:
                 self._refused(name, operation, began, last)
                 raise
             now = time.perf_counter()
-            cell.observe(now - last)
+            seconds.observe(now - last)
             last = now
         whole.observe(last - began)
 
-    def _learn(self, operation: str) -> tuple[Cell, list[Cell]]:
+    def _learn(self, operation: str) -> tuple[Histogram, list[Histogram]]:
         """Where the times of an operation go."""
         kind, metrics = self._kind, self._metrics
-        cells = [metrics.controller(name, kind, operation, rejected=False) for name, _ in self._steps]
-        found = self._cells[operation] = metrics.step(kind, operation, rejected=False), cells
+        each = [metrics.controller(name, kind, operation, rejected=False) for name, _ in self._steps]
+        found = self._seconds[operation] = metrics.step(kind, operation, rejected=False), each
         return found
 
     def _refused(self, name: str, operation: str, began: float, last: float) -> None:

@@ -9,7 +9,6 @@ from tricenter.apiserver.cache.entry import Entry
 from tricenter.apiserver.cache.history import ADDED, DELETED, MODIFIED, Change
 from tricenter.apiserver.cache.pacing import Pace
 from tricenter.apiserver.cache.predicate import Predicate
-from tricenter.apiserver.tallies import Cell
 
 Encode = Callable[[str, bytes], bytes]
 """From an event type and an object's JSON to the line that goes on the wire."""
@@ -32,14 +31,14 @@ class Watcher:
         form: str = "json",
         encode: Encode = json_event,
         since: int = 0,
-        sizes: Cell | None = None,
+        sizes: Callable[[float], None] | None = None,
     ) -> None:
         self.predicate = predicate
         self._pace = pace
         self.on_overflow: Callable[[], None] = _nothing
         self._since = since
-        self._sizes = sizes or Cell(())
-        """Where the sizes of events are counted."""
+        self._measure = sizes or _unmeasured
+        """Told of the size of each event."""
         self.overflowed = False
         self.ended = False
         self._form = form
@@ -74,7 +73,7 @@ class Watcher:
         size = len(chunk)
         self._pending.append(chunk)
         self._size += size
-        self._sizes.observe(size)
+        self._measure(size)
         if self._size > self._limit:
             self.overflowed = True
             self._pending.clear()
@@ -110,3 +109,7 @@ class Watcher:
 
 def _nothing() -> None:
     """What is done about an overflow when nobody cares."""
+
+
+def _unmeasured(_: float) -> None:
+    """Where sizes go that nobody counts."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import orjson
@@ -22,7 +22,7 @@ from tricenter.apiserver.negotiation import JSON
 from tricenter.apiserver.rest import listoptions, selecting, shapes
 from tricenter.apiserver.rest.call import Call
 from tricenter.apiserver.rest.listoptions import Options
-from tricenter.apiserver.tallies import Cell, Spread
+from tricenter.runtime import metrics
 
 _SHORTEST = 1800
 """Seconds after which a watch without a timeout ends, at random up to twice as much (min-request-timeout)."""
@@ -44,8 +44,8 @@ class _Opened:
     options: Options
     watcher: Watcher
     encode: Encode
-    sizes: Cell
-    """Where the sizes of its events are counted."""
+    sizes: Callable[[float], None]
+    """Told of the size of each event."""
     entries: list[Entry] = field(default_factory=list)
     end: bytes = b""
 
@@ -53,7 +53,7 @@ class _Opened:
 class Watching:
     """Answers watch requests."""
 
-    def __init__(self, config: Config, mirror: Mirror, fresh: Freshness, sizes: Spread) -> None:
+    def __init__(self, config: Config, mirror: Mirror, fresh: Freshness, sizes: metrics.Histogram) -> None:
         self._config = config
         self._sizes = sizes
         self._mirror = mirror
@@ -99,7 +99,7 @@ class Watching:
         include = shapes.include(call.query.get("includeObject", ""))
         form, encode = shapes.event_encoder(call.resource, call.form, include)
         kind = call.resource.kind
-        sizes = self._sizes.cell((kind.group, kind.version, kind.kind))
+        sizes = self._sizes.labels(kind.group, kind.version, kind.kind).observe
         watcher = Watcher(
             wanted,
             limit=self._config.watch_queue_bytes,
@@ -174,7 +174,7 @@ def _pieces(opened: _Opened) -> Iterator[bytes]:
     for entry in opened.entries:
         buffer.append(opened.encode(ADDED, entry.body))
         size += len(buffer[-1])
-        opened.sizes.observe(len(buffer[-1]))
+        opened.sizes(len(buffer[-1]))
         if size >= _PIECE:
             yield b"".join(buffer)
             buffer, size = [], 0
