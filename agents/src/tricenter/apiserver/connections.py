@@ -12,7 +12,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from tricenter.apiserver.request import Request
 
 _HEAD_SECONDS = 32.0
-"""Time for the head of the first request (ReadHeaderTimeout of upstream's server.go)."""
+"""Time for the head of a request, from the handshake or its first byte on (upstream's ReadHeaderTimeout)."""
 _KEEP_ALIVE = 90.0
 _LONGEST_LINE, _LONGEST_FIELD = 64 * 1024, 32 * 1024
 """Bytes of a request line, which selectors make long, and of a header, of which tokens are the longest."""
@@ -32,14 +32,50 @@ def _shorten(record: logging.LogRecord) -> bool:
 log.addFilter(_shorten)
 
 
+class _Connection(web.RequestHandler):
+    """The connection of a client, which ends when the head of a request is too long in coming."""
+
+    __slots__ = ("_late",)
+
+    def __init__(self, server: web.Server, **options: Any) -> None:
+        super().__init__(server, **options)
+        self._late: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Called when a handshake is done."""
+        super().connection_made(transport)
+        self._await_head()
+
+    def data_received(self, data: bytes) -> None:
+        """Called with what a client sends."""
+        super().data_received(data)
+        waiting = self._waiter
+        if self._late is None and waiting is not None and not waiting.done():
+            self._await_head()  # a request has begun, on a connection that has served others
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Called when a connection has ended."""
+        self.begun()
+        super().connection_lost(exc)
+
+    def begun(self) -> None:
+        """The head of a request is there."""
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+
+    def _await_head(self) -> None:
+        if self.transport is not None:
+            self._late = asyncio.get_running_loop().call_later(_HEAD_SECONDS, self.transport.abort)
+
+
 class Server(web.Server):
     """Serves connections, and ends those on which no request comes."""
 
     def __init__(self, handler: Any) -> None:
-        self._awaited: dict[object, asyncio.TimerHandle] = {}
         super().__init__(
             handler,
-            request_factory=self._begun,
+            request_factory=_begun,
             access_log=None,
             logger=log,
             keepalive_timeout=_KEEP_ALIVE,
@@ -51,23 +87,12 @@ class Server(web.Server):
             auto_decompress=False,
         )
 
-    def _begun(self, message: Any, payload: Any, protocol: Any, *rest: Any) -> Request:
-        """A request factory."""
-        self._forget(protocol)
-        return Request(message, payload, protocol, *rest, asyncio.get_running_loop())
+    def __call__(self) -> web.RequestHandler:
+        """A protocol factory."""
+        return _Connection(self, loop=self._loop, **self._kwargs)
 
-    def _forget(self, protocol: object) -> None:
-        timer = self._awaited.pop(protocol, None)
-        if timer is not None:
-            timer.cancel()
 
-    def connection_made(self, handler: Any, transport: asyncio.Transport) -> None:
-        """Called when a handshake is done."""
-        super().connection_made(handler, transport)
-        loop = asyncio.get_running_loop()
-        self._awaited[handler] = loop.call_later(_HEAD_SECONDS, transport.abort)
-
-    def connection_lost(self, handler: Any, exc: BaseException | None = None) -> None:
-        """Called when a connection has ended."""
-        self._forget(handler)
-        super().connection_lost(handler, exc)
+def _begun(message: Any, payload: Any, connection: Any, *rest: Any) -> Request:
+    """A request factory."""
+    connection.begun()
+    return Request(message, payload, connection, *rest, asyncio.get_running_loop())

@@ -431,20 +431,26 @@ async def test_a_connection_without_a_request_ends(server: Running, monkeypatch:
     good[1].write(b"GET /version HTTP/1.1\r\nHost: x\r\n\r\n")
     assert (await good[0].readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
     monkeypatch.setattr(connections, "_HEAD_SECONDS", 0.5)
-    silent, half = [await connected(server) for _ in range(2)]
+    silent, half, kept = [await connected(server) for _ in range(3)]
     half[1].write(b"GET /version HTTP/1.1\r\nHo")
-    for reader, _ in (silent, half):
+    kept[1].write(b"GET /version HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert (await kept[0].readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
+    await kept[0].readuntil(b"}")
+    kept[1].write(b"GET /version HTTP/1.1\r\nHo")
+    for reader, _ in (silent, half, kept):
         with contextlib.suppress(ConnectionError, ssl.SSLError):
             assert await asyncio.wait_for(reader.read(), 120) == b""
     good[1].write(b"GET /version HTTP/1.1\r\nHost: x\r\n\r\n")
     assert b"HTTP/1.1 200" in await asyncio.wait_for(good[0].read(10_000), 120) + await good[0].read(10_000)
-    for _, writer in (silent, half, good):
+    for _, writer in (silent, half, kept, good):
         writer.transport.abort()
 
 
 async def test_what_is_no_http_leaves_a_line_in_the_log(server: Running, caplog: pytest.LogCaptureFixture) -> None:
     reader, writer = await connected(server)
     writer.write(b"GET\r\n\r\n")
-    assert (await asyncio.wait_for(reader.read(), 120)).startswith(b"HTTP/1.0 400")
+    said = await asyncio.wait_for(reader.read(), 120)
+    assert said.startswith(b"HTTP/1.0 400")
+    assert b"Content-Type: text/plain; charset=utf-8" in said, "Go's net/http answers so, too"
     assert not [record for record in caplog.records if record.exc_info]
     writer.close()
