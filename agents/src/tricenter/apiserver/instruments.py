@@ -45,6 +45,12 @@ class Instruments:
         registry = self.registry = CollectorRegistry()
         self._inflight = {"readOnly": 0, "mutating": 0}
         ProcessCollector(registry=registry)
+        self._measure_requests(registry)
+        self._measure_users(registry)
+        self._measure_storage(registry)
+        self._gauge_inflight(registry)
+
+    def _measure_requests(self, registry: CollectorRegistry) -> None:
         self._requests = functools.cache(
             metrics.Counter(
                 "apiserver_request_total",
@@ -80,6 +86,8 @@ class Instruments:
             ["group", "version", "resource", "subresource", "removed_release"],
             registry=registry,
         )
+
+    def _measure_users(self, registry: CollectorRegistry) -> None:
         self._attempts = functools.cache(
             metrics.Gauge(
                 "authentication_attempts",
@@ -93,6 +101,8 @@ class Instruments:
                 "authenticated_user_requests", "Requests by kind of user.", ["username"], registry=registry
             ).labels
         )
+
+    def _measure_storage(self, registry: CollectorRegistry) -> None:
         etcd = metrics.Histogram(
             "etcd_request_duration_seconds",
             "Time of requests to etcd, all members that were tried counted together.",
@@ -112,12 +122,11 @@ class Instruments:
             registry=registry,
         )
         registry.register(_Derived(self.events, etcd))
-        self._gauge_inflight()
 
-    def _gauge_inflight(self) -> None:
+    def _gauge_inflight(self, registry: CollectorRegistry) -> None:
         gauge = metrics.Gauge(
             "apiserver_current_inflight_requests", "Requests that are being answered.", ["request_kind"],
-            registry=self.registry,
+            registry=registry,
         )  # fmt: skip
         for kind in self._inflight:
             gauge.labels(kind).set_function(functools.partial(self._running, kind))

@@ -30,12 +30,16 @@ from tricenter.apiserver.rest import yamltext
         ("-0b11", -3),
         ("010", 8),
         ("0o17", 15),
-        ("089", 89.0),
+        ("089", 89),
         ("18446744073709551615", 2**64 - 1),
         ("100000000000000000000", 1e20),
         (".5", 0.5),
-        ("1e3", 1000.0),
-        ("!!float 1", 1.0),
+        ("1e3", 1000),
+        ("3.0", 3),
+        ("-2.50", -2.5),
+        ("!!float 1", 1),
+        ("07777777777777777777777", 7777777777777777777777.0),
+        ("-0xFFFFFFFFFFFFFFFF", "-0xFFFFFFFFFFFFFFFF"),
         ("1.2.3", "1.2.3"),
         ("1:30", "1:30"),
         ("2026-01-02", "2026-01-02"),
@@ -85,6 +89,11 @@ def test_what_json_could_not_say_is_refused_at_once(text: str) -> None:
     with pytest.raises(yamltext.YamlError):
         yamltext.load(text)
     assert time.process_time() - began < 2
+
+
+def test_a_tag_that_does_not_fit_is_told_what_is_there() -> None:
+    with pytest.raises(yamltext.YamlError, match="cannot decode !!bool `true` as a !!int"):
+        yamltext.load("!!int true")
 
 
 def test_members_that_are_named_twice() -> None:

@@ -23,14 +23,15 @@ _DIRECTIVES = 16
 """Most lines that may be directives: the parser compares each with all before."""
 
 _TAG = "tag:yaml.org,2002:"
-_BINARY, _FLOAT = f"{_TAG}binary", f"{_TAG}float"
+_BINARY = f"{_TAG}binary"
 _TEXTS = ("!", f"{_TAG}str", f"{_TAG}timestamp")
 _TYPES: dict[str, tuple[type, ...]] = {
     f"{_TAG}int": (int,),
     f"{_TAG}bool": (bool,),
     f"{_TAG}null": (type(None),),
-    _FLOAT: (float, int),
+    f"{_TAG}float": (float, int),
 }
+_NAMES = {int: "int", bool: "bool", type(None): "null", float: "float", str: "str"}
 _COLLECTIONS = (None, "!", f"{_TAG}map", f"{_TAG}seq")
 
 _WORDS: dict[str, Any] = dict.fromkeys(("", "~", "null", "Null", "NULL"))
@@ -139,8 +140,8 @@ def _scalar(event: yaml.ScalarEvent) -> Any:
     elif tag in _TYPES:
         value = _plain(text)
         if type(value) not in _TYPES[tag]:
-            raise YamlError(f"cannot decode !!str `{text}` as a !!{tag.removeprefix(_TAG)}")
-        value = float(value) if tag == _FLOAT else value
+            found = _NAMES[type(value)]
+            raise YamlError(f"cannot decode !!{found} `{text}` as a !!{tag.removeprefix(_TAG)}")
     else:
         raise YamlError(f"line {_line(event)}: unknown tag {tag}")
     if isinstance(value, float) and not math.isfinite(value):
@@ -162,15 +163,24 @@ def _plain(text: str) -> Any:
     if text[0] not in "+-.0123456789":
         return text
     bare = text.replace("_", "") if text[0] != "." else text
-    if whole := _INTEGER.fullmatch(bare):
-        return _whole(whole)
+    if (match := _INTEGER.fullmatch(bare)) and (whole := _whole(match)) is not None:
+        return whole
     if _REAL.fullmatch(bare) and math.isfinite(number := float(bare)):
-        return number
+        return _shortest(number)
     return text
 
 
-def _whole(match: re.Match[str]) -> int | float:
-    """An integer of 64 bits, with or without a sign; a float where there is no room for it, as JSON's are."""
+def _whole(match: re.Match[str]) -> int | None:
+    """An integer of 64 bits, with or without a sign."""
     digits, base = next((part, base) for part, base in zip(match.groups()[1:], _BASES, strict=True) if part is not None)
     value = int(digits, base) * (-1 if match[1] == "-" else 1)
-    return value if -(2**63) <= value < 2**64 else float(value)
+    return value if _fits(value) else None
+
+
+def _shortest(number: float) -> int | float:
+    """Go writes a number without a fraction as an integer into the JSON, so that `replicas: 3.0` is one."""
+    return int(number) if number.is_integer() and _fits(number) else number
+
+
+def _fits(number: float) -> bool:
+    return -(2**63) <= number < 2**64
