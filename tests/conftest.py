@@ -52,7 +52,7 @@ class Kubectl:
         other._command = [*self._command, f"--namespace={namespace}"]
         return other
 
-    def __call__(self, *arguments: str, stdin: str | None = None, timeout: float = 240) -> str:
+    def __call__(self, *arguments: str, stdin: str | None = None, timeout: float = 400) -> str:
         """Run kubectl; returns its output, fails the test with its error."""
         done = subprocess.run(
             [*self._command, *arguments], input=stdin, capture_output=True, text=True, timeout=timeout, check=False
@@ -61,13 +61,24 @@ class Kubectl:
             pytest.fail(f"kubectl {' '.join(arguments)}\n{done.stdout}{done.stderr}")
         return done.stdout
 
-    def refused(self, *arguments: str, stdin: str | None = None, timeout: float = 240) -> str:
+    def refused(self, *arguments: str, stdin: str | None = None, timeout: float = 400) -> str:
         """Run kubectl, which must fail; returns what it says on standard error."""
         done = subprocess.run(
             [*self._command, *arguments], input=stdin, capture_output=True, text=True, timeout=timeout, check=False
         )
         assert done.returncode, f"kubectl {' '.join(arguments)} succeeded\n{done.stdout}"
         return done.stderr
+
+    def tried(self, *arguments: str, stdin: str | None = None, timeout: float = 400) -> tuple[bool, str]:
+        """Run kubectl, which may succeed or fail; whether it did, and what it says on both outputs.
+
+        For what takes a moment to be true: a server knows of what was just written to another one, or of who may what,
+        when its caches have it.
+        """
+        done = subprocess.run(
+            [*self._command, *arguments], input=stdin, capture_output=True, text=True, timeout=timeout, check=False
+        )
+        return not done.returncode, done.stdout + done.stderr
 
     def start(self, *arguments: str, terminal: int | None = None) -> subprocess.Popen[str]:
         """Start kubectl, on the given terminal or on pipes, and leave it running; the caller ends it."""
@@ -96,9 +107,9 @@ def kubectl(site: site_inventory.Site) -> Kubectl:
 
 @pytest.fixture(scope="session")
 def eventually() -> Callable[..., Any]:
-    """Ask until the answer is true; fails with the last answer after the given seconds."""
+    """Ask until the answer is true; fails with the last answer after more seconds than anything may take."""
 
-    def ask(question: Callable[[], T], *, within: float, every: float = 0.5) -> T:
+    def ask(question: Callable[[], T], *, within: float = 300.0, every: float = 0.5) -> T:
         deadline = time.monotonic() + within
         while True:
             answer = question()

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 WRITES_A_KILL = 4
-PATIENCE = 120.0
+PATIENCE = 300.0
 """Seconds that the follower may take to see the last change."""
 
 
@@ -85,7 +85,7 @@ def create(kubectl: Any, namespace: str, name: str, turns: Iterator[str]) -> Non
     """Write through the next server that answers; one that was killed may have written before it could say so."""
     for server in itertools.islice(turns, 20):
         running = kubectl.start(f"--server={server}", f"--namespace={namespace}", "create", "configmap", name)
-        said, _ = running.communicate(timeout=60)
+        said, _ = running.communicate(timeout=400)
         if running.returncode == 0 or "already exists" in said:
             return
     pytest.fail(f"no server took {name}: {said}")

@@ -16,7 +16,7 @@ SHOP = site_inventory.ROOT / "examples/shop"
 def shop(kubectl: Any) -> None:
     """The example shop, applied and rolled out with real kubectl; it stays for who looks at the site afterwards."""
     kubectl("apply", f"--filename={SHOP}")
-    kubectl("rollout", "status", "deployment/shop", "--timeout=240s", timeout=250)
+    kubectl("rollout", "status", "deployment/shop", "--timeout=300s")
 
 
 @pytest.fixture
@@ -43,13 +43,13 @@ def ipvs_connections(site: Any, connect: Any) -> int:
 
 
 def test_the_page_comes_through_a_director(shop: None, site: Any, client: Any, connect: Any, eventually: Any) -> None:
-    eventually(lambda: page(client, site).stdout.endswith("\n200"), within=60)
+    eventually(lambda: page(client, site).stdout.endswith("\n200"))
     before = ipvs_connections(site, connect)
     answers = [page(client, site) for _ in range(5)]
     assert all(answer.stdout.endswith("\n200") for answer in answers), answers
     assert all("shop" in answer.stdout.lower() for answer in answers)
     # the kernel adds its counters up every two seconds
-    eventually(lambda: ipvs_connections(site, connect) >= before + 5, within=30)
+    eventually(lambda: ipvs_connections(site, connect) >= before + 5)
 
 
 def test_pods_of_the_shop_run_in_two_centers_or_more(shop: None, site: Any, kubectl: Any) -> None:
@@ -69,7 +69,7 @@ def test_an_unknown_host_name_is_not_found(shop: None, site: Any, client: Any) -
 
 
 def test_the_ingress_shows_its_public_address(shop: None, site: Any, kubectl: Any, eventually: Any) -> None:
-    eventually(lambda: site["site_ingress_vip"] in kubectl("get", "ingress", "shop"), within=60)
+    eventually(lambda: site["site_ingress_vip"] in kubectl("get", "ingress", "shop"))
 
 
 def test_a_load_balancer_service_gets_a_public_address_and_serves(
@@ -79,9 +79,9 @@ def test_a_load_balancer_service_gets_a_public_address_and_serves(
     kubectl("expose", "deployment/shop", f"--name={name}", "--type=LoadBalancer", "--port=8088", "--target-port=80")
     try:
         path = "jsonpath={.status.loadBalancer.ingress[0].ip}"
-        address = eventually(lambda: kubectl("get", "service", name, f"--output={path}"), within=60)
+        address = eventually(lambda: kubectl("get", "service", name, f"--output={path}"))
         assert address != site["site_ingress_vip"]
         fetch = f"curl --silent --max-time 3 --write-out '%{{http_code}}' -o /dev/null http://{address}:8088/"
-        eventually(lambda: client.run(fetch).stdout == "200", within=60)
+        eventually(lambda: client.run(fetch).stdout == "200")
     finally:
         kubectl("delete", "service", name)

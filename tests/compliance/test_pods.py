@@ -55,10 +55,10 @@ def pods(site: Any, kubectl: Any) -> Iterator[dict[str, dict[str, Any]]]:
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
     kubectl.apply(namespace)
     kubectl.apply(*(pod(machine.name) for machine in site.group("node")))
-    kubectl("wait", "pods", "--all", f"--namespace={NAMESPACE}", "--for=condition=Ready", "--timeout=240s", timeout=250)
+    kubectl("wait", "pods", "--all", f"--namespace={NAMESPACE}", "--for=condition=Ready", "--timeout=300s")
     items = kubectl.json("get", "pods", f"--namespace={NAMESPACE}")["items"]
     yield {item["spec"]["nodeName"]: item for item in items}
-    kubectl("delete", "namespace", NAMESPACE, "--timeout=120s", timeout=130)
+    kubectl("delete", "namespace", NAMESPACE, "--timeout=300s")
 
 
 def test_each_pod_has_an_address_of_its_nodes_range(pods: Any, site: Any) -> None:
@@ -115,7 +115,7 @@ def shared(kubectl: Any, pods: Any) -> Any:
         },
     }
     kubectl.apply(body)
-    kubectl("wait", "pod", "shared", f"--namespace={NAMESPACE}", "--for=condition=Ready", "--timeout=120s", timeout=130)
+    kubectl("wait", "pod", "shared", f"--namespace={NAMESPACE}", "--for=condition=Ready", "--timeout=300s")
 
     def run(container: str, *command: str) -> str:
         return str(kubectl("exec", f"--namespace={NAMESPACE}", "shared", f"--container={container}", "--", *command))
@@ -165,6 +165,6 @@ def test_logs_come_back(kubectl: Any, pods: Any) -> None:
     }
     kubectl.apply(body)
     kubectl(
-        "wait", "pod", name, f"--namespace={NAMESPACE}", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=90s"
+        "wait", "pod", name, f"--namespace={NAMESPACE}", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=300s"
     )
     assert json.loads(kubectl("logs", f"--namespace={NAMESPACE}", name)) == {"said": "this"}

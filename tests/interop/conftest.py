@@ -67,7 +67,7 @@ def k(kubectl: Any, request: pytest.FixtureRequest) -> Iterator[Any]:
     name = f"interop-{topic}-{secrets.token_hex(2)}"
     kubectl("create", "namespace", name)
     own = kubectl.within(name)
-    own("wait", "serviceaccount/default", "--for=create", "--timeout=60s")
+    own("wait", "serviceaccount/default", "--for=create", "--timeout=300s")
     yield own
     kubectl("delete", "namespace", name, "--wait=false")
 

@@ -6,6 +6,7 @@ import os
 import ssl
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -16,7 +17,7 @@ import yaml
 from apiserver_harness import Authority, EtcdProcess, free_port
 
 ROOT = Path(__file__).parents[2]
-START_SECONDS = 30.0
+START_SECONDS = 300.0
 _USERS = {"admin": ("kubernetes-admin", "system:masters"), "controllers": ("system:kube-controller-manager", "")}
 
 
@@ -27,7 +28,9 @@ class LocalSite:
         self.folder = folder
         self.port = free_port()
         self._etcd = EtcdProcess(etcd, folder / "etcd", free_port(), free_port())
-        self._agents: list[subprocess.Popen[bytes]] = []
+        self._agents: dict[str, subprocess.Popen[bytes]] = {}
+        self._keepers: list[threading.Thread] = []
+        self._stopping = threading.Event()
         authority = Authority(folder)
         for file, (name, group) in {"server": ("kube-apiserver", ""), "sa": ("unused", ""), **_USERS}.items():
             authority.issue(file, name, group)
@@ -59,18 +62,28 @@ class LocalSite:
 
     def stop(self) -> None:
         """End everything."""
-        for agent in self._agents:
-            agent.kill()
-            agent.wait()
-        self._etcd.stop()
+        self._stopping.set()
+        while any(keeper.is_alive() for keeper in self._keepers):
+            for agent in list(self._agents.values()):
+                agent.kill()
+            time.sleep(0.05)
+        self._etcd.remove()
 
     def _agent(self, name: str, **settings: Any) -> None:
         config = self.folder / f"{name}.yaml"
         config.write_text(yaml.safe_dump(settings))
+        self._keepers.append(threading.Thread(target=self._keep, args=(name, config), daemon=True))
+        self._keepers[-1].start()
+
+    def _keep(self, name: str, config: Path) -> None:
+        """Start the agent, and again when it ends, as systemd does: one that lost its lease does so on purpose."""
         command = [sys.executable, "-m", "tricenter.runtime.cli", name, "--config", str(config)]
         environment = {**os.environ, "PYTHONPATH": str(ROOT / "agents/src")}
-        with (self.folder / f"{name}.log").open("wb") as log:
-            self._agents.append(subprocess.Popen(command, env=environment, stdout=log, stderr=log))
+        with (self.folder / f"{name}.log").open("ab") as log:
+            while not self._stopping.is_set():
+                self._agents[name] = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+                self._agents[name].wait()
+                self._stopping.wait(1.0)
 
     def _write_kubeconfig(self, server: str) -> None:
         user = {"client-certificate": str(self.folder / "admin.crt"), "client-key": str(self.folder / "admin.key")}
@@ -92,7 +105,7 @@ class LocalSite:
         deadline = time.monotonic() + START_SECONDS
         while True:
             try:
-                with urllib.request.urlopen(f"{server}/readyz", context=context, timeout=5):  # noqa: S310  # https
+                with urllib.request.urlopen(f"{server}/readyz", context=context, timeout=60):  # noqa: S310  # https
                     return
             except (urllib.error.URLError, OSError):
                 log = (self.folder / "apiserver.log").read_text()[-2000:]

@@ -65,7 +65,7 @@ def helm(k: Any, tmp_path_factory: pytest.TempPathFactory) -> Helm:
 
     def run(*arguments: str, fails: bool = False) -> str:
         done = subprocess.run(
-            [program, *arguments], env=environment, capture_output=True, text=True, timeout=180, check=False
+            [program, *arguments], env=environment, capture_output=True, text=True, timeout=400, check=False
         )
         assert bool(done.returncode) is fails, f"helm {' '.join(arguments)}\n{done.stdout}{done.stderr}"
         return done.stdout + done.stderr
@@ -74,9 +74,9 @@ def helm(k: Any, tmp_path_factory: pytest.TempPathFactory) -> Helm:
 
 
 @pytest.fixture(scope="module")
-def release(chart: Path, helm: Helm, k: Any) -> Iterator[str]:
+def release(nodes: list[str], chart: Path, helm: Helm, k: Any) -> Iterator[str]:
     """An installed release whose pods are ready."""
-    helm("install", "shop", str(chart), "--set=image.tag=1,replicaCount=1", "--wait", "--timeout=90s")
+    helm("install", "shop", str(chart), "--set=image.tag=1,replicaCount=1", "--wait", "--timeout=300s")
     yield "shop"
     k("delete", "customresourcedefinition", "tastes.interop.example")
 
@@ -89,14 +89,14 @@ def test_install_made_everything_of_the_chart(release: str, helm: Helm, k: Any) 
 
 
 def test_the_charts_own_test_reaches_its_service(release: str, helm: Helm) -> None:
-    assert "Phase:          Succeeded" in helm("test", release, "--timeout=90s")
+    assert "Phase:          Succeeded" in helm("test", release, "--timeout=300s")
 
 
 def test_upgrade_and_rollback(release: str, chart: Path, helm: Helm, k: Any) -> None:
     replicas = ("get", "deployment", "shop-starter", "--output=jsonpath={.spec.replicas}")
-    helm("upgrade", release, str(chart), "--reuse-values", "--set=replicaCount=2", "--wait", "--timeout=90s")
+    helm("upgrade", release, str(chart), "--reuse-values", "--set=replicaCount=2", "--wait", "--timeout=300s")
     assert k(*replicas) == "2"
-    helm("rollback", release, "1", "--wait", "--timeout=90s")
+    helm("rollback", release, "1", "--wait", "--timeout=300s")
     assert k(*replicas) == "1"
     described = [entry["description"] for entry in json.loads(helm("history", release, "--output=json"))]
     assert described == ["Install complete", "Upgrade complete", "Rollback to 1"]
@@ -110,6 +110,6 @@ def test_a_release_that_cannot_be_is_refused_and_taken_back(release: str, chart:
 
 
 def test_uninstall_takes_away_what_install_made(release: str, helm: Helm, k: Any) -> None:
-    helm("uninstall", release, "--wait", "--timeout=90s")
+    helm("uninstall", release, "--wait", "--timeout=300s")
     left = k("get", "deployments,services,serviceaccounts,tastes,secrets", "--output=name").split()
     assert left == ["serviceaccount/default"]

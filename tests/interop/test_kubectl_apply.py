@@ -100,12 +100,12 @@ def test_diff_shows_what_apply_would_do(k: Any) -> None:
     k("create", "configmap", "diff", "--from-literal=a=1")
     for how in ((), ("--server-side", "--force-conflicts")):
         done = k.start("diff", *how, "-f", "-")
-        out, _ = done.communicate(json.dumps(config_map("diff", a="2")), timeout=30)
+        out, _ = done.communicate(json.dumps(config_map("diff", a="2")), timeout=400)
         assert done.returncode == 1, out
         assert '-  a: "1"' in out
         assert '+  a: "2"' in out
     same = k.start("diff", "--server-side", "-f", "-")
-    out, _ = same.communicate(json.dumps(config_map("diff", a="1")), timeout=30)
+    out, _ = same.communicate(json.dumps(config_map("diff", a="1")), timeout=400)
     assert same.returncode in {0, 1}, out
     assert "data" not in out
 
@@ -125,7 +125,7 @@ def test_kustomize(k: Any, tmp_path: Path) -> None:
     assert k("delete", "-k", str(tmp_path)).count("deleted") == 2
 
 
-def test_apply_of_a_kind_and_an_object_of_it(k: Any, whole: Any, token: str) -> None:
+def test_apply_of_a_kind_and_an_object_of_it(k: Any, whole: Any, token: str, eventually: Any) -> None:
     group = f"t{token}.interop.example"
     schema = {"type": "object", "properties": {"spec": {"type": "object", "properties": {"size": {"type": "integer"}}}}}
     version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
@@ -139,7 +139,8 @@ def test_apply_of_a_kind_and_an_object_of_it(k: Any, whole: Any, token: str) -> 
     gadget = {"apiVersion": f"{group}/v1", "kind": "Gadget", "metadata": {"name": "one"}, "spec": {"size": 1}}
     whole("apply", "-f", "-", stdin=json.dumps(definition))
     try:
-        whole("wait", f"crd/gadgets.{group}", "--for=condition=Established", "--timeout=60s")
+        whole("wait", f"crd/gadgets.{group}", "--for=condition=Established", "--timeout=300s")
+        eventually(lambda: k.tried("explain", f"gadgets.{group}")[0])  # its schema is known, too
         assert applied(k, gadget) == ["created"]
         assert applied(k, {**gadget, "spec": {"size": 2}}) == ["configured"]
         assert k("get", f"gadgets.{group}", "one", "-o", "jsonpath={.spec.size}") == "2"

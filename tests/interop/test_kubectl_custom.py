@@ -63,13 +63,14 @@ class Gadgets:
 
 
 @pytest.fixture(scope="module")
-def gadgets(k: Any) -> Iterator[Gadgets]:
+def gadgets(k: Any, eventually: Any) -> Iterator[Gadgets]:
     made = Gadgets(k)
     k("apply", "-f", "-", stdin=json.dumps(made.definition()))
-    k("wait", "--for=condition=established", f"crd/{made.crd}", "--timeout=60s")
+    k("wait", "--for=condition=established", f"crd/{made.crd}", "--timeout=300s")
+    eventually(lambda: k.tried("explain", made.crd)[0])  # servers hear of it one after the other
     yield made
-    k("delete", "crd", made.crd, "--timeout=60s")
-    assert made.group not in k("api-resources")
+    k("delete", "crd", made.crd, "--timeout=300s")
+    eventually(lambda: made.group not in k("api-resources"))
 
 
 def test_objects_are_defaulted_listed_and_explained(gadgets: Gadgets) -> None:
@@ -125,4 +126,4 @@ def test_what_a_custom_object_owns_goes_with_it(gadgets: Gadgets) -> None:
     owned = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "owned", "ownerReferences": [reference]}}
     k("create", "-f", "-", stdin=json.dumps(owned))
     k("delete", gadgets.crd, "owner")
-    k("wait", "--for=delete", "configmap/owned", "--timeout=60s")
+    k("wait", "--for=delete", "configmap/owned", "--timeout=300s")

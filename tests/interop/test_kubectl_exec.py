@@ -15,7 +15,8 @@ from manifests import IMAGE, many, pod
 pytestmark = pytest.mark.usefixtures("nodes")
 
 QUICK = '--overrides={"spec": {"terminationGracePeriodSeconds": 0}}'
-READY = ("--for=condition=Ready", "--timeout=120s")
+PATIENT = "--pod-running-timeout=5m"
+READY = ("--for=condition=Ready", "--timeout=300s")
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +49,7 @@ def test_exec_brings_output_and_exit_code_back(k: Any, sleeper: str, transport: 
 
 
 def test_the_websocket_is_really_spoken(k: Any, sleeper: str) -> None:
-    out, _ = k.start("exec", sleeper, "-c", "main", "-v=6", "--", "true").communicate(timeout=90)
+    out, _ = k.start("exec", sleeper, "-c", "main", "-v=6", "--", "true").communicate(timeout=400)
     assert "The subprotocol is v5.channel.k8s.io" in out
 
 
@@ -64,7 +65,7 @@ def test_exec_on_a_terminal_of_a_size(k: Any, sleeper: str, transport: str) -> N
     shell = k.start("exec", "--stdin", "--tty", sleeper, "-c", "main", "--", "sh", terminal=its)
     os.close(its)
     os.write(ours, b"until stty size | grep 121; do sleep 1; done; tty; exit 7\n")
-    assert shell.wait(timeout=90) == 7
+    assert shell.wait(timeout=400) == 7
     shown = os.read(ours, 65536)
     os.close(ours)
     assert b"43 121" in shown
@@ -83,10 +84,10 @@ def test_a_client_that_goes_away_ends_what_it_fed(k: Any, sleeper: str, transpor
     feeding = k.start(
         "exec", "-i", sleeper, "-c", "main", "--", "sh", "-c", f"echo on > {mark}; cat; echo off > {mark}"
     )
-    eventually(lambda: "on" in k("exec", sleeper, "-c", "main", "--", "sh", "-c", f"cat {mark}; true"), within=60)
+    eventually(lambda: "on" in k("exec", sleeper, "-c", "main", "--", "sh", "-c", f"cat {mark}; true"))
     feeding.kill()
-    feeding.communicate(timeout=90)
-    eventually(lambda: "off" in k("exec", sleeper, "-c", "main", "--", "sh", "-c", f"cat {mark}; true"), within=60)
+    feeding.communicate(timeout=400)
+    eventually(lambda: "off" in k("exec", sleeper, "-c", "main", "--", "sh", "-c", f"cat {mark}; true"))
 
 
 # --- run and attach ---
@@ -95,17 +96,17 @@ def test_a_client_that_goes_away_ends_what_it_fed(k: Any, sleeper: str, transpor
 def test_run_with_input_and_removal(k: Any, transport: str) -> None:
     name = f"typed-{transport}"
     said = k(
-        "run", name, f"--image={IMAGE}", "--restart=Never", "--rm", "--stdin", "--quiet", QUICK, "--command", "--",
-        "sh", "-c", "read line; echo got $line", stdin="typed\n",
+        "run", name, f"--image={IMAGE}", "--restart=Never", "--rm", "--stdin", "--quiet", PATIENT, QUICK,
+        "--command", "--", "sh", "-c", "read line; echo got $line", stdin="typed\n",
     )  # fmt: skip
     assert "got typed" in said
     assert k("get", "pod", name, "--ignore-not-found") == ""
 
 
 def test_run_tells_the_exit_code(k: Any) -> None:
-    words = ("run", "fails", f"--image={IMAGE}", "--restart=Never", "--rm", "-i", "--quiet", "--command", "--")
+    words = ("run", "fails", f"--image={IMAGE}", "--restart=Never", "--rm", "-i", "--quiet", PATIENT, "--command", "--")
     done = k.start(*words, "sh", "-c", "sleep 2; exit 5")
-    done.communicate("", timeout=90)
+    done.communicate("", timeout=400)
     assert done.returncode == 5
 
 
@@ -115,10 +116,10 @@ def test_attach_on_a_terminal(k: Any) -> None:
     k("create", "-f", "-", stdin=many(shell))
     k("wait", "pod/shell", *READY)
     ours, its = os.openpty()
-    attached = k.start("attach", "-it", "shell", terminal=its)
+    attached = k.start("attach", "-it", PATIENT, "shell", terminal=its)
     os.close(its)
     os.write(ours, b"sleep 1; echo $((6*7)); exit 0\n")
-    attached.wait(timeout=90)
+    attached.wait(timeout=400)
     shown = os.read(ours, 65536)
     os.close(ours)
     assert b"42" in shown
@@ -144,7 +145,7 @@ GENERAL = ("--profile=general", f"--image={IMAGE}")
 def test_debug_looks_into_a_running_container(k: Any, sleeper: str, eventually: Any) -> None:
     k("debug", sleeper, *GENERAL, "--target=main", "-c", "look", "--", "sh", "-c", "ps; exit 4")
     path = "jsonpath={.status.ephemeralContainerStatuses[?(@.name=='look')].state.terminated.exitCode}"
-    eventually(lambda: k("get", "pod", sleeper, "-o", path) == "4", within=60)
+    eventually(lambda: k("get", "pod", sleeper, "-o", path) == "4")
     assert "sleep 3600" in k("logs", sleeper, "-c", "look")
     assert k("get", "pod", sleeper, "-o", "jsonpath={.status.phase}") == "Running"
     said = k.refused("patch", "pod", sleeper, "--subresource=ephemeralcontainers", "-p",
@@ -163,6 +164,6 @@ def test_debug_a_node(k: Any, nodes: list[str], eventually: Any) -> None:
     k("debug", f"node/{nodes[0]}", *GENERAL, "--", "chroot", "/host", "cat", "/etc/hostname")
     name = k("get", "pods", "-o", "name", "-l", "app.kubernetes.io/managed-by=kubectl-debug").strip()
     name = name or next(line for line in k("get", "pods", "-o", "name").split() if "node-debugger" in line)
-    eventually(lambda: k("get", name, "-o", "jsonpath={.status.phase}") == "Succeeded", within=60)
+    eventually(lambda: k("get", name, "-o", "jsonpath={.status.phase}") == "Succeeded")
     assert k("logs", name).strip()
     k("delete", name)

@@ -82,7 +82,7 @@ def test_the_last_applied_configuration_is_edited(k: Any, monkeypatch: pytest.Mo
 
 
 def test_a_status_is_edited_as_such(k: Any, web: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    k("wait", web, "--for=jsonpath={.status.observedGeneration}=1", "--timeout=60s")
+    k("wait", web, "--for=jsonpath={.status.observedGeneration}=1", "--timeout=300s")
     monkeypatch.setenv("KUBE_EDITOR", "sed -i s/observedGeneration:\\ .*/observedGeneration:\\ 77/")
     assert k("edit", web, "--subresource=status") == "deployment.apps/web edited\n"
     monkeypatch.setenv("KUBE_EDITOR", "sed -i s/name:\\ web$/name:\\ other/")
@@ -132,8 +132,8 @@ def test_claims_of_a_stateful_set(k: Any) -> None:
     k("create", "-f", "-", stdin=many(
         {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "db"}, "spec": spec}
     ))  # fmt: skip
-    k("wait", "persistentvolumeclaim/data-db-0", "--for=create", "--timeout=60s")
-    k("wait", "pod/db-0", "--for=create", "--timeout=60s")
+    k("wait", "persistentvolumeclaim/data-db-0", "--for=create", "--timeout=300s")
+    k("wait", "pod/db-0", "--for=create", "--timeout=300s")
     volumes = k.json("get", "pod", "db-0")["spec"]["volumes"]
     assert {"name": "data", "persistentVolumeClaim": {"claimName": "data-db-0"}} in volumes
     k("delete", "statefulset", "db", "--wait=false")
@@ -144,7 +144,7 @@ def test_a_refusal_that_is_repeated_is_one_event(k: Any, eventually: Any) -> Non
     k("set", "serviceaccount", "deployment", "refused", "nobody")
     k("scale", "deployment", "refused", "--replicas=1")
     selected = "--field-selector=reason=FailedCreate,involvedObject.kind=ReplicaSet"
-    events = eventually(lambda: k.json("get", "events", selected)["items"], within=60)
+    events = eventually(lambda: k.json("get", "events", selected)["items"])
     assert {event["message"] for event in events} == {
         f'Error creating: pods "{event["involvedObject"]["name"]}-" is forbidden: error looking up service account '
         f'{event["metadata"]["namespace"]}/nobody: serviceaccount "nobody" not found'

@@ -152,25 +152,24 @@ def test_raw(k: Any) -> None:
 
 def test_watch_shows_changes_until_it_is_ended(k: Any) -> None:
     k("create", "-f", "-", stdin=many(config_map("seen", {"watched": "yes"})))
-    watching = k.start("get", "cm", "--watch", "-l", "watched=yes", "-o", "name", "--request-timeout=60s")
+    watching = k.start("get", "cm", "--watch", "-l", "watched=yes", "-o", "name", "--request-timeout=600s")
     assert watching.stdout.readline() == "configmap/seen\n"
     k("label", "cm", "seen", "more=1")
     assert watching.stdout.readline() == "configmap/seen\n"
     watching.terminate()
-    watching.communicate(timeout=90)
+    watching.communicate(timeout=400)
 
 
 def test_watch_events_are_named(k: Any) -> None:
     k("create", "-f", "-", stdin=many(config_map("events", {"watched": "events"})))
-    watching = k.start(
-        "get", "cm", "--watch", "--output-watch-events", "-l", "watched=events", "--request-timeout=60s", "--no-headers"
-    )
+    selected = ("-l", "watched=events", "--no-headers", "--request-timeout=600s")
+    watching = k.start("get", "cm", "--watch", "--output-watch-events", *selected)
     assert watching.stdout.readline().split()[:2] == ["ADDED", "events"]
     k("label", "cm", "events", "n=1")
     k("delete", "cm", "events")
     assert [watching.stdout.readline().split()[:2] for _ in range(2)] == [["MODIFIED", "events"], ["DELETED", "events"]]
     watching.terminate()
-    watching.communicate(timeout=90)
+    watching.communicate(timeout=400)
 
 
 def test_describe_every_kind(k: Any, one_of_each: list[str]) -> None:

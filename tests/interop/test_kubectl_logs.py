@@ -12,7 +12,7 @@ pytestmark = pytest.mark.usefixtures("nodes")
 
 
 @pytest.fixture(scope="module")
-def speaker(k: Any) -> str:
+def speaker(k: Any, eventually: Any) -> str:
     """A pod of two containers, both of which said three lines; one of them on standard error."""
     script = "for i in 1 2 3; do echo line $i{}; done; exec sleep 3600"
     two = pod("speaker", {"app": "speaker"})
@@ -20,7 +20,9 @@ def speaker(k: Any) -> str:
     first["command"] = ["sh", "-c", script.format("")]
     two["spec"]["containers"].append({**first, "name": "loud", "command": ["sh", "-c", script.format(" >&2")]})
     k("create", "-f", "-", stdin=many(two))
-    k("wait", "pod/speaker", "--for=condition=Ready", "--timeout=60s")
+    k("wait", "pod/speaker", "--for=condition=Ready", "--timeout=300s")
+    for name in ("main", "loud"):  # it runs before it speaks
+        eventually(lambda name=name: "line 3" in k("logs", "speaker", "-c", name))
     return "speaker"
 
 
@@ -50,7 +52,7 @@ def test_follow_until_the_container_ends(k: Any, eventually: Any) -> None:
     ends["spec"]["containers"][0]["command"] = ["sh", "-c", "for i in 1 2 3; do echo $i; sleep 0.5; done"]
     k("create", "-f", "-", stdin=many(ends))
     phase = ("get", "pod", "ends", "-o", "jsonpath={.status.phase}")
-    eventually(lambda: k(*phase) in ("Running", "Succeeded"), within=60)
+    eventually(lambda: k(*phase) in ("Running", "Succeeded"))
     assert k("logs", "--follow", "ends").split() == ["1", "2", "3"]
 
 
@@ -59,7 +61,7 @@ def test_of_the_run_before(k: Any, eventually: Any) -> None:
     again["spec"]["containers"][0]["command"] = ["sh", "-c", "echo run; sleep 1; exit 1"]
     k("create", "-f", "-", stdin=many(again))
     path = "jsonpath={.status.containerStatuses[0].restartCount}"
-    eventually(lambda: int(k("get", "pod", "again", "-o", path) or 0) > 0, within=90)
+    eventually(lambda: int(k("get", "pod", "again", "-o", path) or 0) > 0)
     assert k("logs", "again", "--previous") == "run\n"
 
 
@@ -72,5 +74,5 @@ def test_where_there_is_nothing(k: Any, speaker: str) -> None:
     missing = pod("missing")
     missing["spec"]["containers"][0]["image"] = "none.invalid/none:1"
     k("create", "-f", "-", stdin=many(missing))
-    k("wait", "pod/missing", "--for=jsonpath={.status.containerStatuses[0].state.waiting}", "--timeout=60s")
+    k("wait", "pod/missing", "--for=jsonpath={.status.containerStatuses[0].state.waiting}", "--timeout=300s")
     assert 'container "main" in pod "missing" is waiting to start: ' in k.refused("logs", "missing")

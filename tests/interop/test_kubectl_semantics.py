@@ -16,7 +16,7 @@ def test_a_new_stateful_set_counts_from_zero(k: Any) -> None:
     made = {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "counted"}, "spec": spec}
     shown = json.loads(k("create", "-f", "-", "-o", "json", stdin=many(made)))
     assert (shown.get("items") or [shown])[0]["status"] == {"availableReplicas": 0, "replicas": 0}
-    k("wait", "--for=jsonpath={.status.availableReplicas}=0", "statefulset/counted", "--timeout=10s")
+    k("wait", "--for=jsonpath={.status.availableReplicas}=0", "statefulset/counted", "--timeout=300s")
 
 
 def test_replace_creates_what_its_kind_lets_it(k: Any) -> None:

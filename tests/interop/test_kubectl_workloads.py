@@ -9,7 +9,7 @@ from manifests import IMAGE
 
 pytestmark = pytest.mark.usefixtures("nodes")
 
-READY = "--timeout=120s"
+READY = "--timeout=300s"
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def test_scale(k: Any, web: str) -> None:
 def test_expose(k: Any, web: str, eventually: Any) -> None:
     k("expose", web, "--port=80", "--target-port=8080", "--name=exposed")
     assert k.json("get", "service", "exposed")["spec"]["selector"] == {"app": "web"}
-    eventually(lambda: "8080" in k("get", "endpointslices", "-l", "kubernetes.io/service-name=exposed"), within=60)
+    eventually(lambda: "8080" in k("get", "endpointslices", "-l", "kubernetes.io/service-name=exposed"))
     assert "Endpoints" in k("describe", "service", "exposed")
 
 
@@ -62,15 +62,14 @@ def test_describe_and_events(k: Any, web: str) -> None:
     assert "ScalingReplicaSet" in k("get", "events", "--field-selector=involvedObject.kind=Deployment")
 
 
-def test_drain_moves_pods(k: Any, web: str) -> None:
+def test_drain_moves_pods(k: Any, web: str, eventually: Any) -> None:
     k("scale", web, "--replicas=1")
     k("wait", web, "--for=jsonpath={.status.readyReplicas}=1", READY)
     pod = k.json("get", "pods", "-l", "app=web", "--field-selector=status.phase=Running")["items"][0]
     node = pod["spec"]["nodeName"]
     try:
-        k("drain", node, "--pod-selector=app=web", "--ignore-daemonsets", "--timeout=60s")
-        k("wait", web, "--for=jsonpath={.status.readyReplicas}=1", READY)
-        moved = k.json("get", "pods", "-l", "app=web", "--field-selector=status.phase=Running")["items"][0]
-        assert moved["spec"]["nodeName"] != node
+        k("drain", node, "--pod-selector=app=web", "--ignore-daemonsets", "--timeout=300s")
+        moved = ("get", "pods", "-l", "app=web", f"--field-selector=status.phase=Running,spec.nodeName!={node}")
+        eventually(lambda: k(*moved, "-o", "name"))
     finally:
         k("uncordon", node)

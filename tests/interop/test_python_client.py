@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import secrets
 import threading
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,7 +15,7 @@ from kubernetes.leaderelection import electionconfig
 from kubernetes.leaderelection import leaderelection as election
 from kubernetes.leaderelection.resourcelock.leaselock import LeaseLock
 
-NAMESPACE = "interop-python-client"
+NAMESPACE = f"interop-python-client-{secrets.token_hex(2)}"
 
 
 @pytest.fixture(scope="module")
@@ -27,10 +27,11 @@ def api(kubectl: Any) -> Iterator[client.ApiClient]:
 
 
 @pytest.fixture(scope="module")
-def core(api: client.ApiClient) -> Iterator[client.CoreV1Api]:
-    """The core group, and a namespace for this module."""
+def core(api: client.ApiClient, eventually: Callable[..., Any]) -> Iterator[client.CoreV1Api]:
+    """The core group, and a namespace for this module, with the config map that each namespace gets."""
     group = client.CoreV1Api(api)
     group.create_namespace(client.V1Namespace(metadata=client.V1ObjectMeta(name=NAMESPACE)))
+    eventually(lambda: group.list_namespaced_config_map(NAMESPACE).items)
     yield group
     group.delete_namespace(NAMESPACE)
 
@@ -85,9 +86,7 @@ def test_a_watch_resumes_where_it_stopped(core: client.CoreV1Api) -> None:
     seen: list[str] = []
     stream = watch.Watch()
     while len(seen) < 6:  # each turn is a connection of its own, from the last event that was read
-        events = stream.stream(
-            core.list_namespaced_config_map, NAMESPACE, resource_version=start, timeout_seconds=60, _request_timeout=90
-        )
+        events = stream.stream(core.list_namespaced_config_map, NAMESPACE, resource_version=start, timeout_seconds=600)
         event = next(events)
         assert event["type"] == "ADDED"
         seen.append(event["object"].metadata.name)
@@ -104,12 +103,12 @@ def test_an_informer_follows(core: client.CoreV1Api, eventually: Callable[..., A
         shared.add_event_handler(kind, lambda obj, kind=kind: events.append((kind, obj.metadata.name)))
     shared.start()
     try:
-        eventually(lambda: ("ADDED", "before") in events, within=60)
+        eventually(lambda: ("ADDED", "before") in events)
         core.create_namespaced_config_map(NAMESPACE, config_map("during"))
         core.patch_namespaced_config_map("during", NAMESPACE, {"data": {"x": "y"}})
         core.delete_namespaced_config_map("during", NAMESPACE)
         wanted = [("ADDED", "during"), ("MODIFIED", "during"), ("DELETED", "during")]
-        eventually(lambda: [event for event in events if event[1] == "during"] == wanted, within=60)
+        eventually(lambda: [event for event in events if event[1] == "during"] == wanted)
     finally:
         shared.stop()
 
@@ -123,8 +122,8 @@ def test_leader_election_has_one_leader_at_a_time(
         lock = LeaseLock("interop", NAMESPACE, name)
         settings = electionconfig.Config(
             lock,
-            lease_duration=10,
-            renew_deadline=8,
+            lease_duration=120,
+            renew_deadline=100,
             retry_period=1,
             onstarted_leading=lambda: led.append(name),
             onstopped_leading=lambda: None,
@@ -134,12 +133,19 @@ def test_leader_election_has_one_leader_at_a_time(
         return thread
 
     candidate("first")
-    eventually(lambda: led, within=60)
+    eventually(lambda: led)
     candidate("second")
-    time.sleep(12)  # longer than a lease: only renewing keeps it
+    leases = client.CoordinationV1Api(api)
+    renewed = set()
+
+    def lasting() -> bool:
+        lease = leases.read_namespaced_lease("interop", NAMESPACE)
+        assert lease.spec.holder_identity == "first"
+        renewed.add(lease.spec.renew_time)
+        return len(renewed) > 5
+
+    eventually(lasting)  # each time that the leader renews it the other one has asked for it
     assert led == ["first"]
-    lease = client.CoordinationV1Api(api).read_namespaced_lease("interop", NAMESPACE)
-    assert lease.spec.holder_identity == "first"
 
 
 def test_the_dynamic_client_knows_every_kind(api: client.ApiClient, core: client.CoreV1Api) -> None:
@@ -171,9 +177,7 @@ def test_the_async_client_lists_watches_and_deletes(kubectl: Any, core: client.C
     async def follow(group: aio.client.CoreV1Api, start: str) -> list[tuple[str, str]]:
         events: list[tuple[str, str]] = []
         async with aio.watch.Watch() as stream:
-            async for event in stream.stream(
-                group.list_namespaced_config_map, NAMESPACE, resource_version=start, timeout_seconds=60
-            ):
+            async for event in stream.stream(group.list_namespaced_config_map, NAMESPACE, resource_version=start):
                 events.append((event["type"], event["object"].metadata.name))
                 if event["type"] == "DELETED":
                     return events

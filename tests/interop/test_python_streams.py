@@ -24,7 +24,7 @@ def place(k: Any) -> tuple[str, str]:
         "echo page > /root/index.html; httpd -p 8080 -h /root; sleep 3600",
     ]
     k("create", "-f", "-", stdin=many(web))
-    k("wait", "pod/streams", "--for=condition=Ready", "--timeout=60s")
+    k("wait", "pod/streams", "--for=condition=Ready", "--timeout=300s")
     return "streams", k.json("get", "pod", "streams")["metadata"]["namespace"]
 
 
@@ -46,9 +46,9 @@ def test_exec_with_input_and_exit_code(core: client.CoreV1Api, place: tuple[str,
     words = {"command": ["sh"], "stdin": True, "stdout": True, "stderr": True, "tty": False}
     shell = stream(core.connect_get_namespaced_pod_exec, *place, **words, _preload_content=False)
     shell.write_stdin("echo $((6*7))\n")
-    assert shell.readline_stdout(timeout=90) == "42"
+    assert shell.readline_stdout(timeout=400) == "42"
     shell.write_stdin("exit 9\n")
-    shell.run_forever(timeout=90)
+    shell.run_forever(timeout=400)
     assert shell.returncode == 9
     shell.close()
 
@@ -62,7 +62,7 @@ def test_a_refusal_is_a_status(core: client.CoreV1Api) -> None:
 def test_port_forward(core: client.CoreV1Api, place: tuple[str, str]) -> None:
     forwarded = portforward(core.connect_get_namespaced_pod_portforward, *place, ports="8080")
     connection = forwarded.socket(8080)
-    connection.settimeout(90)
+    connection.settimeout(400)
     connection.sendall(b"GET /index.html HTTP/1.0\r\n\r\n")
     said = b""
     while piece := connection.recv(4096):
