@@ -301,6 +301,33 @@ async def test_answers_name_their_schema_and_the_objects_configure_the_levels(sm
             assert answer.headers["X-Kubernetes-PF-FlowSchema-UID"] == made["metadata"]["uid"]
 
 
+async def test_what_every_cluster_has_comes_back(small: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = f"/apis/{defaults.GROUP}/v1"
+    merge = {"Content_Type": "application/merge-patch+json"}
+    system, last = f"{root}/prioritylevelconfigurations/system", f"{root}/flowschemas/catch-all"
+    mine = f"{root}/flowschemas/global-default"
+    code, status = await small.call("PATCH", last, {"spec": {"matchingPrecedence": 5}}, **merge)
+    assert (code, status["details"]["causes"][0]["field"]) == (422, "spec")
+    await small.call("DELETE", last)
+    await small.call("PATCH", system, {"spec": {"limited": {"nominalConcurrencyShares": 1}}}, **merge)
+    taken = {"metadata": {"annotations": {defaults.AUTOUPDATE: "false"}}, "spec": {"matchingPrecedence": 9000}}
+    await small.call("PATCH", mine, taken, **merge)
+    await small.parts.fresh.wait()
+    monkeypatch.setattr(bootstrap, "_KEEP_SECONDS", 0.05)
+    keeping = asyncio.create_task(bootstrap.keep(small.parts))
+    async with asyncio.timeout(30):
+        while (await small.call("GET", last))[0] != 200:
+            await asyncio.sleep(0.02)
+        while (await small.call("GET", system))[1]["spec"]["limited"]["nominalConcurrencyShares"] != 30:
+            await asyncio.sleep(0.02)
+    keeping.cancel()
+    _, kept = await small.call("GET", mine)
+    assert kept["spec"]["matchingPrecedence"] == 9000, "who takes a suggestion over keeps it"
+    written = await small.parts.fresh.wait()
+    await bootstrap.run(small.parts)
+    assert await small.parts.fresh.wait() == written, "what is as it should be is not written again"
+
+
 async def test_requests_end_in_time(small: Running) -> None:
     """A body that never comes, and a client that sets its own limit."""
 

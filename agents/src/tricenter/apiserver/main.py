@@ -61,7 +61,7 @@ async def _begin(parts: Parts) -> None:
     notify.ready()
     notify.status(f"serving {sum(len(cache.entries) for cache in parts.resources.caches())} objects")
     log.info("ready")
-    await asyncio.Event().wait()
+    await bootstrap.keep(parts)
 
 
 async def _prefer_first(parts: Parts) -> None:

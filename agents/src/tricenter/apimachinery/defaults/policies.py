@@ -118,7 +118,8 @@ def api_service(obj: Object) -> None:
 
 def flow_schema(obj: Object) -> None:
     """flowcontrol.apiserver.k8s.io/v1 FlowSchema."""
-    put(section(obj, "spec"), "matchingPrecedence", 1000)
+    spec = section(obj, "spec")
+    spec["matchingPrecedence"] = spec.get("matchingPrecedence") or 1000
 
 
 def priority_level(obj: Object) -> None:

@@ -18,6 +18,7 @@ from tricenter.apimachinery.validation import (
     custom,
     definitions,
     extensions,
+    flowcontrol,
     jobs,
     limits,
     metadata,
@@ -36,7 +37,7 @@ _Create = Callable[[Object], Iterable[FieldError]]
 _Update = Callable[[Object, Object], Iterable[FieldError]]
 _POD = next(kind for kind in kinds.BUILTIN if (kind.group, kind.kind) == ("", "Pod"))
 _RBAC, _STORAGE, _NETWORK = "rbac.authorization.k8s.io", "storage.k8s.io", "networking.k8s.io"
-_ADMISSION = "admissionregistration.k8s.io"
+_ADMISSION, _FLOW = "admissionregistration.k8s.io", "flowcontrol.apiserver.k8s.io"
 
 _CREATE: dict[tuple[str, str], _Create] = {
     ("", "Pod"): pods.pod,
@@ -87,6 +88,8 @@ _CREATE: dict[tuple[str, str], _Create] = {
     (_ADMISSION, "ValidatingWebhookConfiguration"): admission.webhooks,
     (_ADMISSION, "ValidatingAdmissionPolicy"): admission.policy,
     (_ADMISSION, "ValidatingAdmissionPolicyBinding"): admission.binding,
+    (_FLOW, "FlowSchema"): flowcontrol.flow_schema,
+    (_FLOW, "PriorityLevelConfiguration"): flowcontrol.priority_level,
 }
 
 # Kinds whose updates have rules of their own; those of all others are the rules for creation.
@@ -115,6 +118,8 @@ _UPDATE: dict[tuple[str, str], _Update] = {
     (_STORAGE, "StorageClass"): storage.storage_class_update,
     (_STORAGE, "VolumeAttachment"): storage.attachment_update,
     ("apiextensions.k8s.io", "CustomResourceDefinition"): definitions.custom_resource_definition_update,
+    (_FLOW, "FlowSchema"): flowcontrol.flow_schema_update,
+    (_FLOW, "PriorityLevelConfiguration"): flowcontrol.priority_level_update,
 }
 
 # Updates through subresources that change the spec in a way the main resource does not allow.

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import random
 import uuid
 from typing import Any, Protocol
 
 from tricenter.apimachinery import times
+from tricenter.apiserver import errors
 from tricenter.apiserver.bootstrap import network, objects, policy
 from tricenter.apiserver.cache.mirror import Mirror
 from tricenter.apiserver.config import Config
@@ -20,6 +23,8 @@ Object = dict[str, Any]
 
 _PATIENCE = 30.0
 """Seconds for the caches to see the last write; longer is a broken watch, and a restart mends that."""
+_KEEP_SECONDS = 60.0
+"""As often as upstream looks (pkg/registry/flowcontrol/rest/storage_flowcontrol.go)."""
 
 
 class Parts(Protocol):
@@ -45,6 +50,17 @@ async def run(parts: Parts) -> None:
     for group, plural, obj in wanted:
         written = max(written, await ensure(parts.store, parts.resources[group, plural], obj))
     await parts.mirror.wait(written, _PATIENCE)
+
+
+async def keep(parts: Parts) -> None:
+    """Bring back for ever what request limits are made of: a cluster whose last schema is gone must not stay so."""
+    while True:
+        await asyncio.sleep(_KEEP_SECONDS * random.uniform(0.8, 1.2))  # noqa: S311  # keeps servers from writing at once
+        try:
+            for group, plural, obj in flows.all_objects():
+                await ensure(parts.store, parts.resources[group, plural], obj)
+        except errors.StatusError as error:
+            log.warning("the objects of priority and fairness cannot be brought back: %s", error)
 
 
 async def ensure(store: Store, resource: Resource, wanted: Object) -> int:

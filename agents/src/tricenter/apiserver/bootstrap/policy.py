@@ -11,7 +11,7 @@ from typing import Any
 
 from tricenter.apiserver.auth import escalation
 from tricenter.apiserver.auth.rbac import Rule
-from tricenter.apiserver.bootstrap import roles
+from tricenter.apiserver.bootstrap import flowcontrol, roles
 
 Object = dict[str, Any]
 
@@ -76,6 +76,8 @@ def _subject(text: str) -> Object:
 
 def differs(present: Object, wanted: Object) -> bool:
     """Whether an object lacks something that it must have. Objects of other kinds never do: they were only created."""
+    if wanted["apiVersion"].startswith(flowcontrol.GROUP):
+        return flowcontrol.differs(present, wanted)
     if wanted["kind"] not in ("ClusterRole", "Role", "ClusterRoleBinding", "RoleBinding"):
         return False
     if (present["metadata"].get("annotations") or {}).get(_AUTOUPDATE) == "false":
@@ -85,6 +87,8 @@ def differs(present: Object, wanted: Object) -> bool:
 
 def reconciled(present: Object, wanted: Object) -> Object:
     """The object with what it lacked (reconciliation/reconcile_{role,rolebindings}.go); what was added stays."""
+    if wanted["apiVersion"].startswith(flowcontrol.GROUP):
+        return flowcontrol.restored(present, wanted)
     new = {**present, "metadata": _labelled(present["metadata"], wanted["metadata"])}
     if "roleRef" in wanted:
         new["roleRef"] = wanted["roleRef"]

@@ -10,7 +10,8 @@ from tricenter.apimachinery import times
 Object = dict[str, Any]
 
 GROUP = "flowcontrol.apiserver.k8s.io"
-_ANNOTATIONS = {"apf.kubernetes.io/autoupdate-spec": "true"}
+AUTOUPDATE = "apf.kubernetes.io/autoupdate-spec"
+_ANNOTATIONS = {AUTOUPDATE: "true"}
 _ALL_RESOURCES = {
     "verbs": ["*"], "apiGroups": ["*"], "resources": ["*"], "clusterScope": True, "namespaces": ["*"],
 }  # fmt: skip
