@@ -69,6 +69,21 @@ def test_the_first_key_writes_and_all_read(tmp_path: Path) -> None:
         old.open(_KEY, new.seal(_KEY, b"v"))
 
 
+def test_resources_may_call_their_own_keys_the_same(tmp_path: Path) -> None:
+    keys = [{"name": "key1", "secret": base64.b64encode(secret).decode()} for secret in _SECRETS.values()]
+    rules = [
+        {"resources": [name], "providers": [{"aesgcm": {"keys": [key]}}]}
+        for name, key in zip(("secrets", "configmaps"), keys, strict=True)
+    ]
+    (tmp_path / "c").write_text(json.dumps({"kind": "EncryptionConfiguration", "resources": rules}))
+    both = encryption.load(tmp_path / "c")
+    for place in (_KEY, b"/registry/configmaps/default/a"):
+        assert both.open(place, both.seal(place, b"plain")) == b"plain"
+    (tmp_path / "c").write_text(json.dumps({"kind": "EncryptionConfiguration", "resources": rules[:1]}))
+    with pytest.raises(ValueError, match="damaged"):
+        encryption.load(tmp_path / "c").open(b"/registry/configmaps/default/a", both.seal(place, b"plain"))
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,7 +57,7 @@ class Encryption:
     def __init__(self, providers: Mapping[str, Sequence[Key]]) -> None:
         """`providers`: for each prefix of etcd keys the keys of its values, the writing one first."""
         self._writing = {prefix.encode(): keys[0] for prefix, keys in providers.items()}
-        self._reading = {key.name: key for keys in providers.values() for key in keys if key.sealer is not None}
+        self._keys = {prefix.encode(): tuple(keys) for prefix, keys in providers.items()}
 
     @property
     def prefixes(self) -> list[str]:
@@ -79,19 +79,26 @@ class Encryption:
         if not value.startswith(_AESGCM):
             raise UnknownKey(f"{key.decode()}: encrypted by a provider other than aesgcm")
         end = value.find(b":", len(_AESGCM))
-        reading = self._reading.get(value[len(_AESGCM) : end].decode(errors="replace"))
-        if reading is None or reading.sealer is None:
-            raise UnknownKey(f"{key.decode()}: the configuration has no key for it")
+        name = value[len(_AESGCM) : end].decode(errors="replace")
         nonce, sealed = value[end + 1 : end + 1 + _NONCE], value[end + 1 + _NONCE :]
-        try:
-            return reading.sealer.decrypt(nonce, sealed, key)
-        except (InvalidTag, ValueError) as error:
-            raise ValueError(f"{key.decode()}: the encrypted value is damaged") from error
+        problem: Exception = UnknownKey(f"{key.decode()}: the configuration has no key for it")
+        for sealer in self._sealers(key, name):
+            try:
+                return sealer.decrypt(nonce, sealed, key)
+            except (InvalidTag, ValueError):
+                problem = ValueError(f"{key.decode()}: the encrypted value is damaged")
+        raise problem
 
     def stale(self, key: bytes, value: bytes) -> bool:
         """Whether a value of etcd would be written differently today, so that even an equal one is to be written."""
         writing = self._key(key)
         return value.startswith(_ANY) if writing.sealer is None else not value.startswith(writing.prefix)
+
+    def _sealers(self, key: bytes, name: str) -> Iterator[AESGCM]:
+        """Keys of a name: two resources may each have their own, and what is no longer encrypted is still read."""
+        by_nearness = sorted(self._keys, key=lambda prefix: not key.startswith(prefix))
+        for prefix in by_nearness:
+            yield from (found.sealer for found in self._keys[prefix] if found.name == name and found.sealer)
 
     def _key(self, key: bytes) -> Key:
         for prefix, writing in self._writing.items():
