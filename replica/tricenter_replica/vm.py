@@ -22,9 +22,10 @@ DISK_SIZE = "4G"
 MEMORY_MB = 512
 WORDS = "console=ttyS0 quiet loglevel=4 panic=1 mitigations=off audit=0 systemd.show_status=no"
 """Kernel command line of every virtual machine."""
-CPUS = {"kvm": "host", "tcg": "max,cx16=off"}
+CPUS = {"kvm": "host", "tcg": "max,cx16=off,erms=off,fsrm=off"}
 """Processor by accelerator. With QEMU 7.2 an emulated CMPXCHG16B now and then leaves wrong flags, and Linux dies of a
-double fault in its allocator. Without the instruction it uses another way."""
+double fault in its allocator. Without the instruction it uses another way. Where a processor says that REP MOVSB is
+fast, Linux and glibc clear and copy memory with it; emulated, it is a turn of a loop for each byte."""
 PROBE_SECONDS = 15.0
 """KVM boots in one; where it hangs (nested without support), this is the price, once per boot of the host."""
 
