@@ -55,6 +55,7 @@ _LABEL_VALUE_HELP = (
     "end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is "
     f"'{_LABEL_VALUE_FMT}')"
 )
+_RELAXED_ENV = re.compile(r"[ -<>-~]*")
 _ENV_HELP = "a valid environment variable name must consist only of printable ASCII characters other than '='"
 _SEARCH_HELP = (
     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', and must "
@@ -171,7 +172,11 @@ def port_name(value: str) -> list[str]:
 
 def relaxed_env_name(value: str) -> list[str]:
     """The name of an environment variable: what execve takes, and can be read."""
-    return [] if all(" " <= char <= "~" and char != "=" for char in value) else [_ENV_HELP]
+    return [] if _RELAXED_ENV.fullmatch(value) else [_ENV_HELP]
+
+
+is_plain_config_key = re.compile(r"[-_a-zA-Z0-9][-._a-zA-Z0-9]{0,252}").fullmatch
+"""Whether nothing is wrong with a key, as with nearly all: a map has up to a hundred thousand."""
 
 
 def config_key(value: str) -> list[str]:

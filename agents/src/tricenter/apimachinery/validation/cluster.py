@@ -2,6 +2,8 @@
 
 import base64
 import binascii
+from collections.abc import Iterable
+from typing import Any
 
 import orjson
 
@@ -81,30 +83,34 @@ def node_update(old: Object, new: Object) -> Errors:
 def config_map(obj: Object) -> Errors:
     """v1 ConfigMap."""
     data, binary = obj.get("data") or {}, obj.get("binaryData") or {}
-    size = 0
-    for key, value in data.items():
-        yield from _key(key, "data")
-        if key in binary:
-            detail = "duplicate of key present in binaryData"
-            yield fielderrors.invalid(f"data[{key}]", key, detail)
-        size += len(str(value).encode())
-    for key, value in binary.items():
-        yield from _key(key, "binaryData")
-        yield from _base64(value, f"binaryData[{key}]")
-        size += len(str(value)) * 3 // 4
+    size = _bytes(data.values())
+    yield from _keys(data, "data")
+    for key in filter(binary.__contains__, data):
+        detail = "duplicate of key present in binaryData"
+        yield fielderrors.invalid(f"data[{key}]", key, detail)
+    yield from _keys(binary, "binaryData")
+    yield from _base64(binary, "binaryData")
+    size += _bytes(binary.values()) * 3 // 4
     if size > MAX_DATA:
         yield fielderrors.too_long("", MAX_DATA)
 
 
-def _key(key: str, path: str) -> Errors:
-    yield from named(names.config_key, key, f"{path}[{key}]")
+def _keys(data: Iterable[str], path: str) -> Errors:
+    for key in data:
+        if not names.is_plain_config_key(key):
+            yield from named(names.config_key, key, f"{path}[{key}]")
 
 
-def _base64(value: object, path: str) -> Errors:
-    try:
-        base64.b64decode(str(value), validate=True)
-    except (binascii.Error, ValueError):
-        yield fielderrors.invalid(path, value, "illegal base64 data")
+def _bytes(texts: Iterable[Any]) -> int:
+    return sum(len(text) if text.isascii() else len(text.encode()) for text in map(str, texts))
+
+
+def _base64(data: Object, path: str) -> Errors:
+    for key, value in data.items():
+        try:
+            base64.b64decode(str(value), validate=True)
+        except (binascii.Error, ValueError):
+            yield fielderrors.invalid(f"{path}[{key}]", value, "illegal base64 data")
 
 
 def config_map_update(old: Object, new: Object) -> Errors:
@@ -126,12 +132,9 @@ def _immutable(old: Object, new: Object, keys: tuple[str, ...]) -> Errors:
 def secret(obj: Object) -> Errors:
     """v1 Secret."""
     data, kind = obj.get("data") or {}, obj.get("type", "Opaque")
-    size = 0
-    for key, value in data.items():
-        yield from _key(key, "data")
-        yield from _base64(value, f"data[{key}]")
-        size += len(str(value)) * 3 // 4
-    if size > MAX_DATA:
+    yield from _keys(data, "data")
+    yield from _base64(data, "data")
+    if _bytes(data.values()) * 3 // 4 > MAX_DATA:
         yield fielderrors.too_long("data", MAX_DATA)
     for key in _SECRET_KEYS.get(kind, ()):
         if key not in data:
