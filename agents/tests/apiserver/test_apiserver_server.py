@@ -11,8 +11,9 @@ import orjson
 import pytest
 from apiserver_harness import EtcdProcess, Running, client_session, make_config
 
-from tricenter.apiserver import assembly
+from tricenter.apiserver import assembly, errors
 from tricenter.apiserver.bootstrap import bootstrap
+from tricenter.apiserver.rest import evicting
 
 pytestmark = pytest.mark.etcd
 
@@ -276,12 +277,68 @@ async def test_an_eviction_respects_the_budget(server: Running) -> None:
     }
     await server.call("PUT", f"{budgets}/b/status", {**budget, "status": status})
     eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "p"}}
-    code, refused = await server.call("POST", f"{PODS}/p/eviction", eviction)
-    assert (code, refused["details"]["causes"][0]["reason"]) == (429, "DisruptionBudget")
+    code, other = await server.call("POST", f"{PODS}/p/eviction", {**eviction, "metadata": {"name": "q"}})
+    assert (code, other["message"]) == (400, "name in URL does not match name in Eviction object")
+    for query in ("", "?dryRun=All"):
+        code, refused = await server.call("POST", f"{PODS}/p/eviction{query}", eviction)
+        assert (code, refused["details"]["causes"][0]["reason"]) == (429, "DisruptionBudget")
+        assert "retryAfterSeconds" not in refused["details"]
     _, budget = await server.call("GET", f"{budgets}/b")
     await server.call("PUT", f"{budgets}/b/status", {**budget, "status": {**status, "disruptionsAllowed": 1}})
     code, _ = await server.call("POST", f"{PODS}/p/eviction", eviction)
     assert code == 201
+
+
+async def test_an_eviction_of_one_version_of_a_pod(server: Running) -> None:
+    """Preconditions hold for the pod as it was, though the eviction itself changes it (addConditionAndDeletePod)."""
+    await account(server)
+    _, made = await server.call("POST", PODS, pod("p"))
+    metadata = made["metadata"]
+    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "p"}}
+
+    async def evict(**preconditions: str) -> tuple[int, Any]:
+        options = {"preconditions": preconditions}
+        return await server.call("POST", f"{PODS}/p/eviction", {**eviction, "deleteOptions": options})
+
+    code, refused = await evict(resourceVersion="1")
+    assert (code, refused["reason"]) == (409, "Conflict")
+    _, left = await server.call("GET", f"{PODS}/p")
+    assert left["metadata"]["resourceVersion"] == metadata["resourceVersion"]
+    code, _ = await evict(resourceVersion=metadata["resourceVersion"], uid=metadata["uid"])
+    assert code == 201
+
+
+@pytest.mark.parametrize("policy", ["AlwaysAllow", "IfHealthyBudget"])
+async def test_a_pod_that_is_not_ready_goes_without_counting(server: Running, policy: str) -> None:
+    """KEP-3017, in a rehearsal too."""
+    await account(server)
+    _, made = await server.call("POST", PODS, {**pod("p"), "metadata": {"name": "p", "labels": {"app": "x"}}})
+    await server.call("PUT", f"{PODS}/p/status", {**made, "status": {"phase": "Running"}})
+    spec = {"minAvailable": 1, "selector": {"matchLabels": {"app": "x"}}, "unhealthyPodEvictionPolicy": policy}
+    budget = {"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "b"}, "spec": spec}
+    budgets = "/apis/policy/v1/namespaces/default/poddisruptionbudgets"
+    _, budget = await server.call("POST", budgets, budget)
+    status = {"observedGeneration": 1, "disruptionsAllowed": 0, "currentHealthy": 1, "desiredHealthy": 1}
+    await server.call("PUT", f"{budgets}/b/status", {**budget, "status": {**status, "expectedPods": 1}})
+    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "p"}}
+    for query in ("?dryRun=All", ""):
+        assert (await server.call("POST", f"{PODS}/p/eviction{query}", eviction))[0] == 201
+
+
+@pytest.mark.parametrize(
+    ("status", "why"),
+    [
+        ({"disruptionsAllowed": -1}, "pdb disruptions allowed is negative"),
+        (
+            {"disruptionsAllowed": 1, "disruptedPods": {str(number): "" for number in range(2001)}},
+            "DisruptedPods map too big - too many evictions not confirmed by PDB controller",
+        ),
+    ],
+)
+def test_a_budget_that_makes_no_sense_forbids_evictions(status: dict[str, Any], why: str) -> None:
+    with pytest.raises(errors.Forbidden) as caught:
+        evicting.disrupted({"metadata": {"name": "b"}, "status": status}, {"metadata": {"name": "p"}})
+    assert caught.value.message == f'poddisruptionbudget.policy "b" is forbidden: {why}'
 
 
 # --- services ---
@@ -294,6 +351,20 @@ async def test_no_two_services_get_the_same_address_or_port(server: Running) -> 
     assert {code for code, _ in made} == {201}
     assert len({body["spec"]["clusterIP"] for _, body in made}) == 10
     assert len({body["spec"]["ports"][0]["nodePort"] for _, body in made}) == 10
+
+
+async def test_a_port_for_health_checks_is_taken_as_others_are(server: Running) -> None:
+    """allocHealthCheckNodePort: two Services do not share one, and who goes gives back its own only."""
+    balanced: dict[str, Any] = {"type": "LoadBalancer", "externalTrafficPolicy": "Local", "healthCheckNodePort": 31999}
+    balanced["allocateLoadBalancerNodePorts"] = False  # or the port could be given to it otherwise
+    assert (await server.call("POST", SERVICES, service("a", **balanced)))[0] == 201
+    code, refused = await server.call("POST", SERVICES, service("b", **balanced))
+    text = "failed to allocate requested HealthCheck NodePort 31999: provided port is already allocated"
+    assert (code, refused["message"]) == (500, f"Internal error occurred: {text}")
+    await server.call("DELETE", f"{SERVICES}/a")
+    assert (await server.call("POST", SERVICES, service("b", **balanced)))[0] == 201
+    code, refused = await server.call("POST", SERVICES, service("c", **{**balanced, "healthCheckNodePort": 80}))
+    assert (code, "not in the valid range" in refused["message"]) == (500, True)
 
 
 async def test_a_taken_address_is_refused_and_a_freed_one_is_free(server: Running) -> None:

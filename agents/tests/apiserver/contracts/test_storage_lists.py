@@ -241,6 +241,7 @@ async def test_a_walk_through_pages_shows_each_object_once_whatever_happens_mean
         ("resourceVersion=0&resourceVersionMatch=Exact", 422, '"exact" is forbidden for resourceVersion "0"'),
         ("resourceVersion=0&resourceVersionMatch=NotOlderThan&continue={token}", 422, "when continue is provided"),
         ("sendInitialEvents=true", 422, "sendInitialEvents: Forbidden: sendInitialEvents is forbidden for list"),
+        ("limit=1_0", 400, 'strconv.ParseInt: parsing "1_0": invalid syntax'),
         ("limit=ten", 400, 'strconv.ParseInt: parsing "ten": invalid syntax'),
         ("continue=broken", 400, "invalid continue token: continue key is not valid"),
         ("continue={empty}", 400, "encoded start key empty"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import random
+from collections.abc import Iterator
 from typing import Any
 
 from tricenter.apimachinery import fielderrors
@@ -115,15 +116,29 @@ class Allocation:
             number = port.get("nodePort")
             if not number:
                 port["nodePort"] = await self._free_port(new, taken)
-            elif number not in have and nodeports.key(number) not in taken:
-                if number not in self._ports:
-                    valid = f"{self._ports[0]}-{self._ports[-1]}"
-                    detail = f"provided port is not in the valid range. The range of valid ports is {valid}"
-                    raise _refused(new, f"spec.ports[{index}].nodePort", number, detail)
-                if not await self._take(nodeports.key(number), nodeports.claim(number, new), taken):
-                    raise _refused(new, f"spec.ports[{index}].nodePort", number, "provided port is already allocated")
-        if nodeports.wants_health_check(new) and not new["spec"].get("healthCheckNodePort"):
+            elif number in have or nodeports.key(number) in taken:
+                continue
+            elif why := await self._hindrance(number, new, taken):
+                raise _refused(new, f"spec.ports[{index}].nodePort", number, why)
+        if nodeports.wants_health_check(new):
+            await self._allocate_health_check(new, have, taken)
+
+    async def _allocate_health_check(self, new: Object, have: set[int], taken: list[str]) -> None:
+        """The port on which nodes answer health checks is one like others (allocHealthCheckNodePort in alloc.go)."""
+        number = new["spec"].get("healthCheckNodePort")
+        if not number:
             new["spec"]["healthCheckNodePort"] = await self._free_port(new, taken)
+        elif number not in have and (why := await self._hindrance(number, new, taken)):
+            text = f"failed to allocate requested HealthCheck NodePort {number}: {why}"
+            raise errors.Internal(f"Internal error occurred: {text}", causes=[{"message": text}])
+
+    async def _hindrance(self, number: int, new: Object, taken: list[str]) -> str:
+        """Take a node port that a Service names; why it cannot be had, if so."""
+        if number not in self._ports:
+            valid = f"{self._ports[0]}-{self._ports[-1]}"
+            return f"provided port is not in the valid range. The range of valid ports is {valid}"
+        free = await self._take(nodeports.key(number), nodeports.claim(number, new), taken)
+        return "" if free else "provided port is already allocated"
 
     async def _free_port(self, obj: Object, taken: list[str]) -> int:
         for offset in _candidates(0, len(self._ports)):
@@ -156,10 +171,11 @@ class Allocation:
         return entry is None or key not in self.held(self._services, entry.load())
 
 
-def _candidates(first: int, end: int) -> list[int]:
+def _candidates(first: int, end: int) -> Iterator[int]:
     """Some numbers at random, then all of them: a range that is nearly full is still used up."""
-    some = [random.randrange(first, end) for _ in range(_RANDOM_TRIES)]  # noqa: S311  # spreads servers, hides nothing
-    return [*some, *range(first, end)]
+    for _ in range(_RANDOM_TRIES):
+        yield random.randrange(first, end)  # noqa: S311  # spreads servers, hides nothing
+    yield from range(first, end)
 
 
 def _refused(obj: Object, path: str, value: Any, detail: str) -> errors.StatusError:

@@ -16,7 +16,7 @@ from tricenter.apiserver.registry import conversion, fieldcheck, strategies
 from tricenter.apiserver.registry.allocation import Allocation
 from tricenter.apiserver.registry.strategy import FOREGROUND, ORPHAN, Strategy
 from tricenter.apiserver.requestinfo import truth
-from tricenter.apiserver.rest import answers, bodies, selecting, writeoptions, written
+from tricenter.apiserver.rest import answers, bodies, listoptions, selecting, writeoptions, written
 from tricenter.apiserver.rest.call import Call
 from tricenter.apiserver.rest.reads import Reads
 from tricenter.apiserver.rest.written import Written
@@ -96,7 +96,7 @@ class Deleting:
         async def step(stored: Object) -> Object | None:
             nonlocal gone
             old = conversion.to_served(call.resource, stored)
-            _check(call, old, options)
+            check_preconditions(call, old, options)
             if admit:
                 attributes = Attributes(call, DELETE, old, old)
                 await self._admission.mutate(attributes)
@@ -145,19 +145,15 @@ def options(data: Object, call: Call) -> DeleteOptions:
     preconditions = data.get("preconditions") or {}
     if data.get("dryRun") and not call.dry_run:
         call.force_dry_run()
-    try:
-        seconds = None if grace is None else int(grace)
-    except (TypeError, ValueError) as error:
-        raise errors.BadRequest(f"gracePeriodSeconds: Invalid value: {grace!r}") from error
     return DeleteOptions(
-        grace=seconds,
+        grace=listoptions.number(grace) if isinstance(grace, str) else grace,
         propagation=policy,
         uid=preconditions.get("uid") or "",
         version=preconditions.get("resourceVersion") or "",
     )
 
 
-def _check(call: Call, obj: Object, wanted: DeleteOptions) -> None:
+def check_preconditions(call: Call, obj: Object, wanted: DeleteOptions) -> None:
     """Preconditions of the delete (BeforeDelete, which names the kind, not the resource). Raises Conflict."""
     metadata, kind = obj["metadata"], call.resource.kind
     target = errors.Target(group=kind.group, kind=kind.kind, name=metadata["name"])

@@ -52,24 +52,27 @@ class Options:
 
 def revision(text: str) -> int:
     """A resource version as a number. Raises BadRequest."""
+    why = ""
     if not text.isascii() or not text.isdigit():
-        raise errors.BadRequest(_unparsed("resourceVersion", text, "ParseUint"))
-    if len(text) > _DIGITS or (number := int(text)) > _LARGEST:
-        raise errors.BadRequest(_unparsed("resourceVersion", text, "ParseUint", "value out of range"))
-    return number
+        why = _unparsed(text, "ParseUint")
+    elif len(text) > _DIGITS or int(text) > _LARGEST:
+        why = _unparsed(text, "ParseUint", "value out of range")
+    if why:
+        raise errors.BadRequest(f"resourceVersion: Invalid value: {fielderrors.show(text)}: {why}")
+    return int(text)
 
 
 def parse(query: Mapping[str, str], *, watch: bool = False) -> Options:
     """The options of a request. Raises BadRequest for what cannot be read, Invalid for what does not go together."""
     initial = query.get("sendInitialEvents")
     options = Options(
-        limit=max(0, _integer(query, "limit")),
+        limit=max(0, number(query.get("limit") or "0")),
         token=query.get("continue", ""),
         version=query.get("resourceVersion", ""),
         match=query.get("resourceVersionMatch", ""),
         initial=None if initial is None else truth(initial),
         bookmarks=truth(query.get("allowWatchBookmarks")),
-        seconds=max(0, _integer(query, "timeoutSeconds")),
+        seconds=max(0, number(query.get("timeoutSeconds") or "0")),
     )
     problems = list(_watch_problems(options) if watch else _list_problems(options))
     if problems:
@@ -116,15 +119,14 @@ def _watch_problems(options: Options) -> list[fielderrors.FieldError]:
     return problems
 
 
-def _integer(query: Mapping[str, str], name: str) -> int:
-    text = query.get(name, "") or "0"
+def number(text: str) -> int:
+    """A parameter that is an integer of 64 bits. Raises BadRequest."""
     if not _WHOLE.fullmatch(text):
-        raise errors.BadRequest(_unparsed(name, text, "ParseInt"))
+        raise errors.BadRequest(_unparsed(text, "ParseInt"))
     if len(text) > _DIGITS or not -(2**63) <= int(text) < 2**63:
-        raise errors.BadRequest(_unparsed(name, text, "ParseInt", "value out of range"))
+        raise errors.BadRequest(_unparsed(text, "ParseInt", "value out of range"))
     return int(text)
 
 
-def _unparsed(field: str, text: str, function: str, why: str = "invalid syntax") -> str:
-    shown = fielderrors.show(text)
-    return f"{field}: Invalid value: {shown}: strconv.{function}: parsing {shown}: {why}"
+def _unparsed(text: str, function: str, why: str = "invalid syntax") -> str:
+    return f"strconv.{function}: parsing {fielderrors.show(text)}: {why}"

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from tricenter.apimachinery import fielderrors, times
 from tricenter.apimachinery.fielderrors import FieldError
 from tricenter.apiserver import errors
+from tricenter.apiserver.rest import listoptions
 from tricenter.apiserver.rest.call import Call
 
 _LEAST = {"tailLines": 0, "limitBytes": 1, "sinceSeconds": 1}
@@ -23,7 +24,7 @@ def check(call: Call) -> None:
 
 def _problems(query: Mapping[str, str]) -> Iterator[FieldError]:
     for name, least in _LEAST.items():
-        if query.get(name) and (value := _number(query[name])) < least:
+        if query.get(name) and (value := listoptions.number(query[name])) < least:
             detail = "must be greater than or equal to 0" if least == 0 else "must be greater than 0"
             yield fielderrors.invalid(name, value, detail)
     if query.get("sinceTime"):
@@ -35,13 +36,6 @@ def _problems(query: Mapping[str, str]) -> Iterator[FieldError]:
         yield fielderrors.not_supported("stream", stream, _STREAMS)
     elif stream != "All" and query.get("tailLines"):
         yield fielderrors.forbidden("", "`tailLines` and specific `stream` are mutually exclusive for now")
-
-
-def _number(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise errors.BadRequest(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
 
 
 def _check_time(text: str) -> None:
