@@ -16,7 +16,8 @@ import yaml
 import yarl
 from apiserver_harness import Running
 
-from tricenter.apiserver import connections
+from tricenter.apiserver import connections, errors
+from tricenter.apiserver.protobuf import decode
 
 pytestmark = pytest.mark.etcd
 
@@ -349,6 +350,19 @@ async def test_much_is_sent_as_yaml_too(server: Running) -> None:
 
 
 # --- connections ---
+
+
+def _part(number: int, content: bytes) -> bytes:
+    return bytes([number << 3 | 2, len(content)]) + content
+
+
+@pytest.mark.parametrize("seconds", [b"\x80\xb0\x9d\xc2\xdf\x08", b"\xff\xff\xff\xff\xff\xff\xff\xff\x3f"])
+def test_a_time_in_protobuf_that_no_calendar_has(seconds: bytes) -> None:
+    """The year 11476, and one that the C library has no room for."""
+    created = _part(1, _part(8, b"\x08" + seconds))
+    body = b"k8s\0" + _part(1, _part(1, b"v1") + _part(2, b"ConfigMap")) + _part(2, created)
+    with pytest.raises(errors.BadRequest, match="not valid Kubernetes protobuf"):
+        decode.decode(body)
 
 
 async def connected(server: Running) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

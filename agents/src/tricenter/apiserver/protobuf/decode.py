@@ -40,14 +40,8 @@ def decode(body: bytes) -> dict[str, Any]:
         raise errors.BadRequest("the body does not begin as Kubernetes protobuf does")
     try:
         return _unknown(body[len(_MAGIC) :])
-    except (
-        wire.WireError,
-        UnicodeDecodeError,
-        orjson.JSONDecodeError,
-        AttributeError,
-        TypeError,
-        OverflowError,
-    ) as error:
+    except (wire.WireError, ValueError, AttributeError, TypeError, OverflowError, OSError) as error:
+        # ValueError: text that is no UTF-8 or JSON, a year beyond 9999; OSError: a time that the C library has not.
         raise errors.BadRequest(f"the body is not valid Kubernetes protobuf: {error}") from error
 
 
