@@ -7,6 +7,7 @@ import datetime as dt
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from apiserver_harness import Running, client_session
 from cryptography import x509
@@ -80,6 +81,36 @@ async def test_a_bootstrap_token_authenticates_until_it_is_deleted(server: Runni
 async def account(server: Running) -> None:
     body = {"metadata": {"name": "default"}}
     assert (await server.call("POST", "/api/v1/namespaces/default/serviceaccounts", body))[0] == 201
+
+
+async def test_a_browser_gives_its_token_as_a_subprotocol(server: Running, pki: Path) -> None:
+    path = "/api/v1/namespaces/kube-system/secrets"
+    assert (await server.call("POST", path, secret()))[0] == 201
+    await server.parts.fresh.wait()
+    url = f"{server.base}/api/v1/nodes?watch=1"
+    bearer = "base64url.bearer.authorization.k8s.io."
+    mine = bearer + base64.urlsafe_b64encode(f"{_ID}.{_SECRET}".encode()).decode().rstrip("=")
+    offers = {
+        (mine, "base64.binary.k8s.io"): 403,  # it is known who that is, and nodes are not for him
+        (bearer + "eA", "base64.binary.k8s.io"): 401,
+        (mine, mine, "base64.binary.k8s.io"): 401,
+        (bearer + "!", "base64.binary.k8s.io"): 401,
+        (mine,): 401,
+    }
+    async with client_session(pki) as session:
+        for offer, code in offers.items():
+            with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+                await session.ws_connect(url, protocols=offer)
+            assert refused.value.status == code, offer
+        binding = {
+            "metadata": {"name": "browser"},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
+            "subjects": [{"kind": "Group", "apiGroup": "rbac.authorization.k8s.io", "name": "system:bootstrappers"}],
+        }
+        await server.call("POST", "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", binding)
+        await server.parts.fresh.wait()
+        async with session.ws_connect(url, protocols=(mine, "base64.binary.k8s.io")) as socket:
+            assert socket.protocol == "base64.binary.k8s.io", "the token is not sent back"
 
 
 async def pod(server: Running, name: str, node: str) -> dict[str, Any]:

@@ -320,3 +320,30 @@ async def test_initial_events_may_be_more_than_a_watch_may_hold(server: Running)
     assert [line["object"]["metadata"].get("name", "") for line in lines] == [
         f"big{number:02}" for number in range(20)
     ] + [""]
+
+
+# --- over a WebSocket ---
+
+
+async def test_a_websocket_carries_an_event_a_message_until_the_client_goes(server: Running) -> None:
+    await put(server, "a")
+    await put(server, "b")
+    url = f"{server.base}{HERE}?watch=1&resourceVersion=0"
+    async with server.session.ws_connect(url, protocols=["base64.binary.k8s.io"]) as socket:
+        assert socket.protocol == "base64.binary.k8s.io"
+        present = {orjson.loads(await socket.receive_str(timeout=5))["object"]["metadata"]["name"] for _ in range(2)}
+        assert present == {"a", "b"}
+        await socket.send_str("nobody listens")
+        await delete(server, "a")
+        event = orjson.loads(await socket.receive_str(timeout=5))
+        assert (event["type"], event["object"]["metadata"]["name"]) == ("DELETED", "a")
+        assert len(server.parts.watching) == 1
+    async with asyncio.timeout(5):
+        while len(server.parts.watching):
+            await asyncio.sleep(0.01)
+
+
+async def test_a_websocket_ends_with_its_time(server: Running) -> None:
+    async with server.session.ws_connect(f"{server.base}{HERE}?watch=1&timeoutSeconds=1") as socket:
+        message = await socket.receive(timeout=10)
+        assert message.type.name in ("CLOSE", "CLOSED")

@@ -13,6 +13,7 @@ from aiohttp import web
 
 from tricenter.apimachinery import names, times
 from tricenter.apiserver import errors
+from tricenter.apiserver.auth import subprotocol
 from tricenter.apiserver.auth.bootstraptokens import BootstrapTokens
 from tricenter.apiserver.auth.tokens import Claims, TokenError, Verifier
 from tricenter.apiserver.auth.user import AUTHENTICATED, NOBODY, SERVICE_ACCOUNT_PREFIX, SERVICE_ACCOUNTS, User
@@ -39,12 +40,10 @@ class Authenticator:
         certificate = transport.get_extra_info("peercert") if transport is not None else None
         if certificate:
             return of_certificate(certificate)
-        scheme, _, token = http.headers.get("Authorization", "").partition(" ")
-        if not token or scheme.lower() != "bearer":
-            return NOBODY
         try:
-            return self.of_any_token(token.strip())[0]
-        except TokenError as error:
+            token = _bearer(http)
+            return self.of_any_token(token)[0] if token else NOBODY
+        except (TokenError, ValueError) as error:
             raise errors.Unauthorized("Unauthorized") from error
 
     def of_any_token(self, token: str, audiences: Sequence[str] = ()) -> tuple[User, Claims]:
@@ -93,6 +92,12 @@ class Authenticator:
         # What is being deleted may still say good-bye (serviceaccount/claims.go).
         if since and times.parse(since) + _LEEWAY < times.now():
             raise TokenError(f"the {what} of the token has been deleted")
+
+
+def _bearer(http: web.BaseRequest) -> str:
+    """The token of a request, empty without one. Raises ValueError."""
+    scheme, _, token = http.headers.get("Authorization", "").partition(" ")
+    return token.strip() if token and scheme.lower() == "bearer" else subprotocol.token(http)
 
 
 def of_certificate(certificate: Mapping[str, Any]) -> User:

@@ -11,6 +11,7 @@ from typing import Self
 from aiohttp import web
 
 from tricenter.apiserver import errors
+from tricenter.apiserver.auth import subprotocol
 from tricenter.runtime import upgrades
 
 _DROPPED = ("host", "authorization", "content-length", "transfer-encoding")
@@ -102,8 +103,7 @@ async def through(
 
 def protocols(http: web.BaseRequest) -> list[str]:
     """The WebSocket subprotocols that a client knows, best first."""
-    offered = ",".join(http.headers.getall("Sec-WebSocket-Protocol", []))
-    return [item.strip() for item in offered.split(",") if item.strip()]
+    return [name for name in subprotocol.offered(http) if not name.startswith(subprotocol.PREFIX)]
 
 
 def wants_upgrade(http: web.BaseRequest) -> bool:
@@ -135,7 +135,7 @@ def _request(
 
 
 def _without_token(value: str) -> str:
-    kept = [item.strip() for item in value.split(",") if not item.strip().startswith("base64url.bearer.")]
+    kept = [item.strip() for item in value.split(",") if not item.strip().startswith(subprotocol.PREFIX)]
     return ", ".join(kept)
 
 

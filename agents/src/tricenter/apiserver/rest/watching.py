@@ -19,8 +19,9 @@ from tricenter.apiserver.cache.pacing import Pace
 from tricenter.apiserver.cache.watcher import Encode, Watcher, json_event
 from tricenter.apiserver.config import Config
 from tricenter.apiserver.negotiation import JSON
-from tricenter.apiserver.rest import listoptions, selecting, shapes
+from tricenter.apiserver.rest import eventsockets, listoptions, selecting, shapes
 from tricenter.apiserver.rest.call import Call
+from tricenter.apiserver.rest.eventsockets import EventSocket
 from tricenter.apiserver.rest.listoptions import Options
 from tricenter.runtime import metrics
 
@@ -80,16 +81,20 @@ class Watching:
             # As upstream: what is wrong with the version, a client that watches hears as an event.
             watcher.end(json_event(ERROR, orjson.dumps(error.status())))
         self._open.add(watcher)
-        response = web.StreamResponse(headers={"Content-Type": JSON, "Cache-Control": "no-cache, private"})
-        response.enable_chunked_encoding()
+        response = _response(call.http)
+        reading: asyncio.Task[None] | None = None
         try:
             await response.prepare(call.http)
+            if isinstance(response, EventSocket):
+                reading = asyncio.create_task(response.ignore(watcher.end))
             await self._stream(opened, response)
             await response.write_eof()
         except (ConnectionError, asyncio.CancelledError):
             # The client has gone, or the server cancels its handler because of that.
             watcher.end()
         finally:
+            if reading is not None:
+                reading.cancel()
             self._open.discard(watcher)
             call.resource.objects.detach(watcher)
         return response
@@ -166,6 +171,14 @@ class Watching:
             metadata["annotations"] = annotations
         obj = {"kind": kind.kind, "apiVersion": kind.api_version, "metadata": metadata}
         return opened.encode(BOOKMARK, orjson.dumps(obj))
+
+
+def _response(http: web.BaseRequest) -> web.StreamResponse:
+    if eventsockets.wanted(http):
+        return EventSocket(http)
+    response = web.StreamResponse(headers={"Content-Type": JSON, "Cache-Control": "no-cache, private"})
+    response.enable_chunked_encoding()
+    return response
 
 
 def _pieces(opened: _Opened) -> Iterator[bytes]:
