@@ -471,6 +471,26 @@ async def test_reviews_take_selectors(server: Running, selectors: dict[str, Any]
         assert causes[f"spec.resourceAttributes.{field}"].startswith(text)
 
 
+async def test_a_token_is_bound_to_what_is_there_and_its_own(server: Running) -> None:
+    await account(server)
+    await server.call("POST", "/api/v1/namespaces/default/serviceaccounts", {"metadata": {"name": "other"}})
+    await pod(server, "x", "")
+    reference = {"apiVersion": "v1", "kind": "Pod", "name": "x"}
+    _, refused = await token(server, {**reference, "uid": "u"})
+    why = "the UID in the bound object reference (u) does not match the UID in record. "
+    why += "The object might have been deleted and then recreated"
+    assert (refused["code"], refused["message"]) == (409, f'Operation cannot be fulfilled on Pod "x": {why}')
+    _, refused = await token(server, {"apiVersion": "apps/v1", "kind": "Deployment", "name": "x"})
+    assert (refused["code"], refused["message"]) == (
+        400,
+        "cannot bind token to object of type apps/v1, Kind=Deployment",
+    )
+    path = "/api/v1/namespaces/default/serviceaccounts/other/token"
+    _, refused = await server.call("POST", path, {"spec": {"boundObjectRef": reference}})
+    why = 'cannot bind token for serviceaccount "other" to pod running with different serviceaccount name.'
+    assert (refused["code"], refused["message"]) == (400, why)
+
+
 async def test_a_token_is_of_the_account_that_the_path_names_and_for_a_year_at_most(server: Running) -> None:
     await account(server)
     path = "/api/v1/namespaces/default/serviceaccounts/default/token"

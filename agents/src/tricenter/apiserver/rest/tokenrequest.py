@@ -117,7 +117,9 @@ class TokenRequests:
             return {}
         plural = _BOUND.get((reference.get("apiVersion", "v1"), reference.get("kind", "")))
         if plural is None:
-            raise errors.BadRequest(f"cannot bind token for serviceaccount to type {reference.get('kind')}")
+            group, _, version = reference.get("apiVersion", "v1").rpartition("/")
+            what = f"{group}/{version}, Kind={reference.get('kind', '')}"
+            raise errors.BadRequest(f"cannot bind token to object of type {what}")
         resource = self._resources["", plural]
         name = reference.get("name", "")
         entry = resource.objects.get(call.info.namespace if resource.kind.namespaced else "", name)
@@ -126,20 +128,20 @@ class TokenRequests:
         obj = entry.load()
         uid = obj["metadata"]["uid"]
         if reference.get("uid") and reference["uid"] != uid:
-            text = f"the UID in the bound object reference ({reference['uid']}) does not match the UID in record"
-            raise errors.conflict(resource.target(name), text)
+            text = f"the UID in the bound object reference ({reference['uid']}) does not match the UID in record. "
+            target = errors.Target(resource=reference["kind"], kind=reference["kind"], name=name)
+            raise errors.conflict(target, f"{text}The object might have been deleted and then recreated")
         claims = {reference["kind"].lower(): {"name": name, "uid": uid}}
         if plural == "pods":
-            claims |= self._of_pod(resource.target(name), account, obj)
+            claims |= self._of_pod(account, obj)
         return claims
 
-    def _of_pod(self, target: errors.Target, account: Object, pod: Object) -> Object:
+    def _of_pod(self, account: Object, pod: Object) -> Object:
         """A pod's token also names its node; it is only given for the account that the pod runs as."""
         spec = pod.get("spec") or {}
         if spec.get("serviceAccountName") != account["metadata"]["name"]:
-            what = f"cannot bind token for serviceaccount {account['metadata']['name']}"
-            text = f"{what} to pod running with different serviceaccount name."
-            raise errors.forbidden(target, text)
+            what = f'cannot bind token for serviceaccount "{account["metadata"]["name"]}"'
+            raise errors.BadRequest(f"{what} to pod running with different serviceaccount name.")
         node = spec.get("nodeName")
         entry = self._resources["", "nodes"].objects.get("", node) if node else None
         if not node:
