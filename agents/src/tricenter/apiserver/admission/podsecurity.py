@@ -50,7 +50,7 @@ class PodSecurity(Plugin):
             return
         if attributes.resource == ("", "namespaces"):
             if not attributes.subresource:
-                self._namespace(attributes)
+                await self._namespace(attributes)
         elif attributes.resource == ("", "pods"):
             await self._pod(attributes)
         elif attributes.resource in _TEMPLATES and not attributes.subresource:
@@ -87,7 +87,7 @@ class PodSecurity(Plugin):
 
     # --- namespaces ---
 
-    def _namespace(self, attributes: Attributes) -> None:
+    async def _namespace(self, attributes: Attributes) -> None:
         obj, old = attributes.obj, attributes.old
         policy, problems = podsecurity.from_labels(obj["metadata"].get("labels"))
         before, known = podsecurity.from_labels((old or {}).get("metadata", {}).get("labels"))
@@ -98,6 +98,7 @@ class PodSecurity(Plugin):
             return
         if wanted.minor == had.minor and wanted.level <= had.level:
             return
+        await self._fresh.wait()  # the pods that were there when the level was asked for
         for text in self._violations(obj["metadata"]["name"], wanted):
             attributes.call.warn(text)
 
