@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tricenter.client import Client
+from tricenter.client import Client, transport
 from tricenter.runtime.config import ApiConfig
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -86,6 +86,8 @@ async def server(identity: tuple[Path, Path]) -> AsyncIterator[Server]:
 
 
 @pytest.fixture
-async def api(server: Server, identity: tuple[Path, Path]) -> AsyncIterator[Client]:
+async def api(server: Server, identity: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Client]:
+    """A client of it, which waits where an agent would try again at another server."""
+    monkeypatch.setattr(transport, "CONNECT_SECONDS", 120.0)
     async with Client(ApiConfig(server=server.url, ca=identity[0], cert=identity[0], key=identity[1])) as client:
         yield client
