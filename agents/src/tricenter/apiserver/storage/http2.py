@@ -38,11 +38,11 @@ async def connect(endpoint: str, secured: tls.Context | None) -> Connection:
             await loop.create_connection(lambda: made, host, int(port), ssl=secured, server_hostname=name)
             await made.ready
     except (OSError, RpcError) as error:  # TimeoutError is an OSError
-        made.abort()
+        made.give_up()
         text = f"failed to connect to {endpoint}: {str(error) or 'timed out'}"
         raise RpcError(StatusCode.UNAVAILABLE, text, sent=False) from error
     except BaseException:
-        made.abort()
+        made.give_up()
         raise
     return made
 
@@ -174,6 +174,11 @@ class Connection(asyncio.Protocol):
         self.ready.cancel()  # nobody waits for it any more
         if self._transport is not None:
             self._transport.abort()
+
+    def give_up(self) -> None:
+        """Close before anybody knows whether it is ready, or asyncio complains that nobody asks why it is not."""
+        self.ready.cancel()
+        self.abort()
 
     def _write(self, data: bytes) -> None:
         if self._transport is not None and not self._transport.is_closing():

@@ -38,6 +38,8 @@ async def messages(
         connection.leave(call)
         connection.abort()
         await asyncio.wait({sending})
+        if not sending.cancelled():
+            sending.exception()  # whoever leaves early does not ask for it, and asyncio would complain
 
 
 async def _send(
