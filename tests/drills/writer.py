@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 PKI = "/etc/tricenter/pki"
 PATIENCE = 30.0
 """Seconds after which a write that was tried again and again counts as failed."""
-ATTEMPT = 1.0
+ATTEMPT = 0.5
 """Seconds that one attempt may take; the next one has a connection of its own, which meets a server that is there."""
 PAUSE = 0.05
 NAME = "tricenter.io/drill"
