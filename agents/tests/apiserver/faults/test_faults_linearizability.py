@@ -33,6 +33,8 @@ SECONDS = float(os.environ.get("TRICENTER_FAULT_SECONDS", "25"))
 PREFIX = b"/registry/configmaps/registers/"
 NOTICED = 1.0
 """Seconds after which a write that is acknowledged was not on its way already when the fault began."""
+ENOUGH = 4 * SECONDS
+"""Writes that prove something; a machine that is slow has longer for them."""
 PATIENCE = 60.0
 """Seconds in which writes must go on while a fault lasts; how soon they do is printed, for machines are not alike."""
 
@@ -63,8 +65,8 @@ async def test_registers_are_linearizable_while_servers_and_members_fail(cluster
     _report(record, events)
     assert record.wrong == []
     assert check(events, record.ops, record.watches) == []
-    assert len(events) > 4 * SECONDS, "too little was written to prove anything"
-    assert all(len(seen.events) > SECONDS for seen in record.watches)
+    assert len(events) >= ENOUGH, "too little was written to prove anything"
+    assert all(len(seen.events) > ENOUGH / 4 for seen in record.watches)
     assert not [server.log for server in cluster.servers if "Traceback" in server.log]
 
 
@@ -84,7 +86,7 @@ async def _faults(cluster: Cluster, session: aiohttp.ClientSession, record: Reco
     ends = loop.time() + SECONDS
     await asyncio.sleep(1)
     try:
-        while loop.time() < ends:
+        while loop.time() < ends or len(record.written) < ENOUGH:
             for fault in (_kill_server, _freeze_follower, _freeze_leader, _kill_leader):
                 await fault(cluster, session, record, chosen)
                 await asyncio.sleep(1.5)
