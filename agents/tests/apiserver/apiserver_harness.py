@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import collections
 import contextlib
 import datetime as dt
 import io
 import ipaddress
+import os
 import random
 import shutil
 import socket
@@ -31,19 +33,30 @@ from tricenter.apiserver.assembly import Parts
 from tricenter.apiserver.config import Config, EtcdConfig
 
 START_SECONDS = 120.0
+_SHARES = 8
+_chosen = random.SystemRandom()  # not the common one, which hypothesis gives the same seed everywhere
+_given: collections.deque[int] = collections.deque(maxlen=100)
+"""Ports that may not be listened on yet."""
 
 
 def free_port() -> int:
     """A port that nobody listens on, below those that the kernel gives to connections.
 
     Of these any would do until the moment at which somebody's connection has it: what is to listen comes later, or
-    comes back after a while, in which who asks for it might even be connected with himself.
+    comes back after a while, in which who asks for it might even be connected with himself. Each of the processes that
+    share the tests has ports of its own, for the same reason.
     """
     first, _, _ = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().partition("\t")
+    least, beyond = min(12_000, int(first) // 2), min(30_000, int(first))
+    share = (beyond - least) // _SHARES
+    least += share * (int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % _SHARES)
     while True:
-        port = random.randrange(min(12_000, int(first) // 2), min(30_000, int(first)))  # noqa: S311  # no secret
+        port = _chosen.randrange(least, least + share)
+        if port in _given:
+            continue
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
+            _given.append(port)
             return port
 
 
@@ -92,10 +105,13 @@ class EtcdProcess:
         if self.pki is not None:
             pair = ["--cert-file", str(self.pki / "server.crt"), "--key-file", str(self.pki / "server.key")]
             arguments += [*pair, "--client-cert-auth", "--trusted-ca-file", str(self.pki / "ca.crt")]
-        self.process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        log = self.folder.with_suffix(".log")
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("ab") as output:
+            self.process = subprocess.Popen(arguments, stdout=output, stderr=output)
         deadline = time.monotonic() + START_SECONDS
         while not _listens(self.port):
-            assert self.process.poll() is None, "etcd has ended at its start"
+            assert self.process.poll() is None, f"etcd has ended at its start: {log.read_text()[-2000:]}"
             assert time.monotonic() < deadline, "etcd does not start"
             time.sleep(0.01)
         assert self.process.poll() is None, f"somebody else listens on port {self.port}"
