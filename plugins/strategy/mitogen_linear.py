@@ -6,10 +6,11 @@ differs with each Python release. Importing it from the running interpreter need
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from ansible.plugins.strategy import linear
-from ansible_mitogen import strategy
+from ansible_mitogen import process, strategy
 
 DOCUMENTATION = """
 name: mitogen_linear
@@ -22,6 +23,26 @@ description:
 
 VALIDATION = "ansible.builtin.validate_argument_spec"
 """The task that Ansible puts in front of a role with argument_specs."""
+
+_PATIENCE = 5.0
+"""Seconds that connections have to end when a run is over."""
+
+
+def _end(mux: Any) -> None:
+    """Wait for the threads that connect, as Mitogen does, but not for ever.
+
+    One that was waiting for a machine's ssh when the run was interrupted is never told that nothing will come, and
+    `ansible-playbook` did not end.
+    """
+    ends = time.monotonic() + _PATIENCE
+    threads = mux.pool._threads  # Mitogen offers no other way, and its version is pinned
+    for thread in threads:
+        thread.join(max(0.0, ends - time.monotonic()))
+    if not any(thread.is_alive() for thread in threads):
+        mux.pool.join()
+
+
+process.MuxProcess._on_broker_exit = _end
 
 
 class StrategyModule(strategy.StrategyMixin, linear.StrategyModule):  # type: ignore[misc]
