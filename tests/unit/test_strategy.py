@@ -13,6 +13,7 @@ from types import SimpleNamespace
 
 import plugin_loader
 import pytest
+
 import site_inventory
 
 PLAY = "[{hosts: all, gather_facts: false, tasks: [{ansible.builtin.ping: }]}]"
