@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from apiserver_harness import EtcdProcess, Running
 
+from tricenter.apiserver import health
+
 CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
 BODY = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x"}}
 TIMEOUT = 1.0
@@ -57,3 +59,17 @@ async def test_a_write_that_may_have_been_done_is_not_to_be_repeated_blindly(fro
     code, retry, seconds = await timed(frozen, "POST", CONFIG_MAPS, BODY)
     assert (code, retry) == (504, None)
     assert seconds < BOUND
+
+
+async def test_a_server_is_not_ended_because_etcd_is_silent_for_a_while(
+    etcd: EtcdProcess, server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """systemd's watchdog ends it once it is not well: a restart is no cure for a lost leader, perhaps for a wedge."""
+    server.parts.etcd.timeout = TIMEOUT
+    etcd.stop()
+    async with asyncio.timeout(BOUND):
+        while not await server.parts.health.etcd():
+            await asyncio.sleep(0.1)
+    assert await server.parts.health.well()
+    monkeypatch.setattr(health, "_WEDGED_SECONDS", 0.0)
+    assert not await server.parts.health.well()

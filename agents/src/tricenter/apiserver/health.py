@@ -20,6 +20,8 @@ Check = Callable[[], Awaitable[str]]
 """Says what is wrong, nothing when all is well."""
 
 _ANSWER_SECONDS = 2.0
+_WEDGED_SECONDS = 300.0
+"""Silence of etcd after which a restart of the server is tried: its connections may be what is wrong."""
 _REMEMBER = 0.5
 """Seconds for which one answer of etcd serves all health checks."""
 
@@ -31,6 +33,7 @@ class Health:
         self._fresh = fresh
         self._mirror = mirror
         self._seen = 0.0
+        self._began = time.monotonic()
         self.bootstrapped = asyncio.Event()
         self.stopping = False
 
@@ -79,8 +82,12 @@ class Health:
         }
 
     async def well(self) -> bool:
-        """Whether systemd's watchdog is to be fed."""
-        return not await self.etcd()
+        """Whether systemd's watchdog is to be fed: this process runs, and etcd has not been silent for long.
+
+        While etcd has no leader, a server that is ended helps nobody: its clients are refused and its caches are cold.
+        """
+        silent = time.monotonic() - max(self._seen, self._began)
+        return not await self.etcd() or silent < _WEDGED_SECONDS
 
     async def livez(self, http: web.BaseRequest, _: User) -> web.StreamResponse:
         """/livez and /livez/CHECK."""
