@@ -22,7 +22,7 @@ from tricenter.apiserver.cache.entry import Entry
 from tricenter.apiserver.cache.history import ERROR, Change
 from tricenter.apiserver.cache.resource import ResourceCache
 from tricenter.apiserver.storage import encryption
-from tricenter.apiserver.storage.encryption import Encryption
+from tricenter.apiserver.storage.encryption import Encryption, UnknownKey
 from tricenter.apiserver.storage.etcd import Etcd
 
 log = logging.getLogger(__name__)
@@ -162,6 +162,9 @@ class Mirror:
         try:
             entries[key] = self._decoded(cache, pair)
         except ValueError as error:
+            # A server without keys that others have does not join them; one that serves goes on without the value.
+            if isinstance(error, UnknownKey) and not self._loads:
+                raise
             log.warning("%s cannot be read: %s", key, error)
             unreadable[key] = str(error)
 
@@ -172,15 +175,16 @@ class Mirror:
         return cache or self._caches.get(key[: end + 1])
 
     def _entry(self, cache: ResourceCache, _: str, pair: rpc.KeyValue) -> Entry | None:
-        """What a key once was; nothing when it was no object."""
+        """What a key once was; nothing when it was no object. Raises UnknownKey."""
         try:
             return self._decoded(cache, pair)
+        except UnknownKey:
+            raise
         except ValueError:
             return None
 
     def _decoded(self, cache: ResourceCache, pair: rpc.KeyValue) -> Entry:
         """The object of a value. Raises ValueError."""
-        # A value of an unknown key ends the server: going on without it would make objects vanish.
         value = self._rules.open(pair.key, pair.value)
         try:
             return cache.entry(_text(pair.key), value, pair.mod_revision)

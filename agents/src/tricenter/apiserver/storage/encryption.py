@@ -31,7 +31,7 @@ class ConfigurationError(ValueError):
     """The file is not an EncryptionConfiguration that we can follow."""
 
 
-class UnknownKey(RuntimeError):  # noqa: N818  # upstream has no such error; the server must stop on it
+class UnknownKey(ValueError):  # noqa: N818  # upstream has no such error
     """A value was written with a key that the configuration does not have."""
 
 
@@ -73,7 +73,7 @@ class Encryption:
         return b"%b%b%b" % (writing.prefix, nonce, writing.sealer.encrypt(nonce, value, key))
 
     def open(self, key: bytes, value: bytes) -> bytes:
-        """The plain value. Raises UnknownKey, ValueError for one that was tampered with or moved."""
+        """The plain value. Raises UnknownKey, another ValueError for one that was tampered with or moved."""
         if not value.startswith(_ANY):
             return value
         if not value.startswith(_AESGCM):

@@ -103,7 +103,7 @@ class Store:
     async def page(self, prefix: str, *, start: str = "", revision: int = 0, limit: int = 0) -> Page:
         """Values with the prefix in key order, from the key `start`, at a revision (0: now).
 
-        Raises Expired, FutureRevision.
+        Raises Expired, FutureRevision, StoreRead.
         """
         if revision > LARGEST_REVISION:
             raise FutureRevision
@@ -112,7 +112,7 @@ class Store:
             key=start.encode() or raw, range_end=raw[:-1] + bytes([raw[-1] + 1]), revision=revision, limit=limit
         )
         response = await self._etcd.range(request)
-        items = [(pair.key.decode(), self._stored(pair)) for pair in response.kvs]
+        items = [(pair.key.decode(), self._stored(pair, in_list=True)) for pair in response.kvs]
         remaining = max(0, response.count - len(items))
         return Page(items, revision or response.header.revision, response.more, remaining)
 
@@ -222,9 +222,11 @@ class Store:
         pairs = response.responses[0].response_range.kvs
         return 0, self._stored(pairs[0]) if pairs else None
 
-    def _stored(self, pair: rpc.KeyValue) -> Stored:
+    def _stored(self, pair: rpc.KeyValue, *, in_list: bool = False) -> Stored:
+        """A value as it was before encryption. Raises Internal, in a list StoreRead."""
         try:
             value = self._rules.open(pair.key, pair.value)
         except ValueError as error:
-            raise errors.unreadable(pair.key.decode(), str(error)) from error
+            key, why = pair.key.decode(), str(error)
+            raise (errors.unreadable_list({key: why}) if in_list else errors.unreadable(key, why)) from error
         return Stored(value, pair.mod_revision, self._rules.stale(pair.key, pair.value))
