@@ -16,6 +16,7 @@ from tricenter.apiserver import assembly, main, requestinfo
 from tricenter.apiserver.audit import policy
 from tricenter.apiserver.audit.log import AuditLog, expired
 from tricenter.apiserver.audit.policy import Level
+from tricenter.apiserver.auth.tokens import Signer
 from tricenter.apiserver.auth.user import User
 from tricenter.apiserver.bootstrap import bootstrap
 from tricenter.apiserver.config import AuditConfig
@@ -184,6 +185,28 @@ async def test_refusals_are_noted(audited: Running, pki: Path) -> None:
     assert (forbidden["responseStatus"]["code"], forbidden["responseStatus"]["reason"]) == (403, "Forbidden")
     assert unknown["responseStatus"]["message"] == "Authentication failed, attempted: bearer"
     assert unknown["responseStatus"]["code"] == 401
+
+
+async def test_tokens_that_should_have_been_renewed_are_noted(audited: Running, pki: Path) -> None:
+    config = audited.parts.config
+    account = {"metadata": {"name": "default"}}
+    _, made = await audited.call("POST", "/api/v1/namespaces/default/serviceaccounts", account)
+    await audited.parts.fresh.wait()
+    signer = Signer(config.service_account_key, config.service_account_issuer)
+    async with client_session(pki) as session:
+        for seconds in (-90, 90):
+            token, _ = signer.issue(made, audiences=[], seconds=seconds, bound={}, extended=True)
+            code, _ = await Running(audited.parts, session).call("GET", "/api", Authorization=f"Bearer {token}")
+            assert code == 200
+    async with audited.session.get(f"{audited.base}/metrics") as answer:
+        assert "\nserviceaccount_stale_tokens_total 1.0\n" in await answer.text()
+    name = "system:serviceaccount:default:default"
+    ended = [event for event in events(audited) if event["stage"] == "ResponseComplete"]
+    notes = [event["annotations"] for event in ended if event["user"]["username"] == name]
+    stale, good = (note.get("authentication.k8s.io/stale-token", "") for note in notes)
+    said, _, late = stale.rpartition(" ")
+    assert (said, good) == (f"subject: {name}, seconds after warning threshold:", "")
+    assert int(late) >= 90
 
 
 async def test_a_watch_is_noted_when_it_starts_and_when_it_ends(audited: Running) -> None:

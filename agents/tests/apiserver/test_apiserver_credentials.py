@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
+import json
 from pathlib import Path
 from typing import Any
 
@@ -504,6 +505,33 @@ async def test_a_token_is_of_the_account_that_the_path_names_and_for_a_year_at_m
             == '299 - "requested expiration of 4294967296 seconds shortened to 31536000 seconds"'
         )
     assert made["spec"]["expirationSeconds"] == 31536000
+
+
+@pytest.mark.parametrize(
+    ("spec", "life"),
+    [
+        ({"expirationSeconds": 3607}, 365 * 24 * 3600),
+        ({"expirationSeconds": 3600}, 3600),
+        ({"expirationSeconds": 3607, "audiences": ["elsewhere"]}, 3607),
+        ({"expirationSeconds": 3607, "boundObjectRef": None}, 3607),
+    ],
+)
+async def test_the_token_of_a_pod_outlives_clients_that_read_it_once(
+    server: Running, spec: dict[str, Any], life: int
+) -> None:
+    """The kubelet renews it by the hour all the same (pkg/registry/core/serviceaccount/storage/token.go)."""
+    await account(server)
+    made = await pod(server, "x", "")
+    path = "/api/v1/namespaces/default/serviceaccounts/default/token"
+    code, body = await server.call("POST", path, {"spec": {"boundObjectRef": bound(made), **spec}})
+    assert (code, body["spec"]["expirationSeconds"]) == (201, spec["expirationSeconds"])
+    payload = body["status"]["token"].split(".")[1]
+    claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    assert claims["exp"] - claims["iat"] == life
+    extended = life > spec["expirationSeconds"]
+    assert claims["kubernetes.io"].get("warnafter", 0) == (claims["iat"] + spec["expirationSeconds"]) * extended
+    expires = times.parse(body["status"]["expirationTimestamp"]).timestamp()
+    assert expires == claims["iat"] + spec["expirationSeconds"]
 
 
 async def test_a_token_review_heeds_audiences(server: Running) -> None:

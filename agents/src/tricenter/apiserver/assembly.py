@@ -160,6 +160,8 @@ class _Access:
 
     signer: Signer
     keys: list[PublicKey]
+    audiences: frozenset[str]
+    """Names by which tokens are meant for this server."""
     authenticator: Authenticator
     authorizer: Authorizer
 
@@ -173,6 +175,7 @@ def _access(config: Config, state: _State) -> _Access:
     return _Access(
         signer=signer,
         keys=keys,
+        audiences=verifier.audiences,
         authenticator=Authenticator(verifier, state.resources),
         authorizer=authorizer,
     )
@@ -221,7 +224,7 @@ def _router(config: Config, state: _State, access: _Access, verbs: _Verbs, healt
     """Handlers by verb and subresource, and those of resources that are asked rather than stored."""
     resources, reads, writes = state.resources, verbs.reads, verbs.writes
     eviction = Eviction(resources, state.store, state.fresh, verbs.deleting)
-    tokens = TokenRequests(resources, access.signer, access.authorizer)
+    tokens = TokenRequests(resources, access.signer, access.authorizer, access.audiences)
     subresources = Subresources(config, reads, writes, eviction, tokens)
     kubelets = Kubelets(config, resources, reads)
     proxying = Proxying(resources, reads, kubelets)

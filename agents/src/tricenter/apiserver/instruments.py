@@ -101,6 +101,11 @@ class Instruments:
                 "authenticated_user_requests", "Requests by kind of user.", ["username"], registry=registry
             ).labels
         )
+        self._stale = metrics.Counter(
+            "serviceaccount_stale_tokens_total",
+            "Requests with a token that should have been renewed.",
+            registry=registry,
+        )
 
     def _measure_storage(self, registry: CollectorRegistry) -> None:
         etcd = metrics.Histogram(
@@ -167,10 +172,12 @@ class Instruments:
         """A request asks for a version that is to go, though nobody says when."""
         self._deprecated.labels(info.group, info.version, info.resource, info.subresource, "").set(1)
 
-    def authenticated(self, user: str) -> None:
-        """Credentials were valid."""
+    def authenticated(self, user: str, *, stale: bool) -> None:
+        """Credentials were valid; stale ones only because clients may go on with them for a while."""
         self._attempts("success").inc()
         self._users(_kind_of_user(user)).inc()
+        if stale:
+            self._stale.inc()
 
     def unauthenticated(self) -> None:
         """Credentials were looked at and are none."""

@@ -17,7 +17,7 @@ from aiohttp import web
 from tricenter.apiserver import errors, negotiation, requestinfo
 from tricenter.apiserver.aggregation.proxy import Aggregator
 from tricenter.apiserver.audit.trail import Auditor
-from tricenter.apiserver.auth.authenticate import Authenticator, impersonated
+from tricenter.apiserver.auth.authenticate import STALE, Authenticator, impersonated
 from tricenter.apiserver.auth.authorize import Authorizer, denied, of_info
 from tricenter.apiserver.auth.rbac import Request as Wanted
 from tricenter.apiserver.auth.user import User
@@ -177,7 +177,7 @@ class Server:
             if self._auditor is not None:
                 self._auditor.refused(http, info, error.status())
             raise
-        self._instruments.authenticated(user.name)
+        self._instruments.authenticated(user.name, stale=STALE in http.annotations)
         trail = self._auditor.begin(http, info, user) if self._auditor is not None else None
         wanted = impersonated(http)
         if wanted is None:

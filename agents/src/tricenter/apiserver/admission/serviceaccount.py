@@ -10,6 +10,7 @@ from typing import Any
 from tricenter.apimachinery import names
 from tricenter.apiserver import errors
 from tricenter.apiserver.admission.chain import Attributes, Plugin
+from tricenter.apiserver.auth.tokens import POD_SECONDS
 from tricenter.apiserver.cache.freshness import Freshness
 from tricenter.apiserver.resources import Resources
 
@@ -17,7 +18,6 @@ Object = dict[str, Any]
 
 MOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
 _MIRROR = "kubernetes.io/config.mirror"
-_TOKEN_SECONDS = 3607
 """An hour and seven seconds: upstream's mark of a token that may live longer."""
 
 
@@ -83,7 +83,7 @@ def _has_mount(container: Object) -> bool:
 def _volume(name: str) -> Object:
     namespace = {"path": "namespace", "fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.namespace"}}
     sources = [
-        {"serviceAccountToken": {"expirationSeconds": _TOKEN_SECONDS, "path": "token"}},
+        {"serviceAccountToken": {"expirationSeconds": POD_SECONDS, "path": "token"}},
         {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
         {"downwardAPI": {"items": [namespace]}},
     ]

@@ -15,12 +15,16 @@ from tricenter.apimachinery import names, times
 from tricenter.apiserver import errors
 from tricenter.apiserver.auth import subprotocol
 from tricenter.apiserver.auth.bootstraptokens import BootstrapTokens
-from tricenter.apiserver.auth.tokens import Claims, TokenError, Verifier
+from tricenter.apiserver.auth.tokens import Claims, TokenError, Verifier, staleness
 from tricenter.apiserver.auth.user import AUTHENTICATED, NOBODY, SERVICE_ACCOUNT_PREFIX, SERVICE_ACCOUNTS, User
+from tricenter.apiserver.request import Request
 from tricenter.apiserver.resources import Resources
 
 _LEEWAY = timedelta(seconds=60)
 _IMPERSONATE_USER = "Impersonate-User"
+
+STALE = "authentication.k8s.io/stale-token"
+"""Annotation of the audit events of requests whose token should have been renewed."""
 
 
 class Authenticator:
@@ -34,17 +38,21 @@ class Authenticator:
         self._secrets = resources["", "secrets"].objects
         self._nodes = resources["", "nodes"].objects
 
-    def user(self, http: web.BaseRequest) -> User:
-        """The user. Raises Unauthorized for credentials that are not valid."""
+    def user(self, http: Request) -> User:
+        """The user; a token that should have been renewed is noted. Raises Unauthorized for invalid credentials."""
         transport = http.transport
         certificate = transport.get_extra_info("peercert") if transport is not None else None
         if certificate:
             return of_certificate(certificate)
         try:
             token = _bearer(http)
-            return self.of_any_token(token)[0] if token else NOBODY
+            user, claims = self.of_any_token(token) if token else (NOBODY, {})
         except (TokenError, ValueError) as error:
             raise errors.Unauthorized("Unauthorized") from error
+        late = staleness(claims)
+        if late is not None:
+            http.annotations[STALE] = f"subject: {claims['sub']}, seconds after warning threshold: {late}"
+        return user
 
     def of_any_token(self, token: str, audiences: Sequence[str] = ()) -> tuple[User, Claims]:
         """The user of a bootstrap token (which has no claims) or of a service account's. Raises TokenError."""

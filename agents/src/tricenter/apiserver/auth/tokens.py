@@ -22,6 +22,12 @@ from tricenter.apimachinery import times
 Claims = dict[str, Any]
 PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
 
+POD_SECONDS = 3607
+"""Life of the tokens that admission puts into pods; by that odd number they are known (pkg/serviceaccount/util.go)."""
+
+LONGEST_SECONDS = 365 * 24 * 3600
+"""Life of any token, and of those of pods, which clients that read theirs only once go on with."""
+
 _COORDINATE = 32
 """Bytes of a coordinate of P-256 (RFC 7518 section 3.4)."""
 
@@ -90,19 +96,29 @@ class Signer:
         return self._key.sign(data, padding.PKCS1v15(), hashes.SHA256())
 
     def issue(
-        self, account: dict[str, Any], *, audiences: Sequence[str], seconds: int, bound: dict[str, Any]
+        self,
+        account: dict[str, Any],
+        *,
+        audiences: Sequence[str],
+        seconds: int,
+        bound: dict[str, Any],
+        extended: bool = False,
     ) -> tuple[str, str]:
-        """A token for a service account, bound to other objects (`{"pod": {"name", "uid"}}`), and when it expires."""
+        """A token for a service account, bound to other objects (`{"pod": {"name", "uid"}}`), and when it expires.
+
+        An extended one is taken for a year; from the time it should have been renewed its use is noted.
+        """
         now = int(time.time())
         metadata = account["metadata"]
         identity = {"name": metadata["name"], "uid": metadata["uid"]}
+        warning = {"warnafter": now + seconds} if extended else {}
         claims = {
             "aud": list(audiences) or [self.issuer],
-            "exp": now + seconds,
+            "exp": now + (LONGEST_SECONDS if extended else seconds),
             "iat": now,
             "iss": self.issuer,
             "jti": str(uuid.uuid4()),
-            "kubernetes.io": {"namespace": metadata["namespace"], **bound, "serviceaccount": identity},
+            "kubernetes.io": {"namespace": metadata["namespace"], **bound, "serviceaccount": identity, **warning},
             "nbf": now,
             "sub": f"system:serviceaccount:{metadata['namespace']}:{metadata['name']}",
         }
@@ -168,6 +184,13 @@ def _check_times(claims: Claims) -> None:
         raise TokenError("the token has expired")
     if now + 10 < begins:
         raise TokenError("the token is not valid yet")
+
+
+def staleness(claims: Claims) -> int | None:
+    """Seconds since an extended token should have been renewed; None for all others (serviceaccount/claims.go)."""
+    since = (claims.get("kubernetes.io") or {}).get("warnafter")
+    late = int(time.time()) - since if since else 0
+    return late if late > 0 else None
 
 
 def load_public(path: Path) -> PublicKey:

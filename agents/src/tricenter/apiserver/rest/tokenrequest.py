@@ -8,22 +8,25 @@ from tricenter.apimachinery import fielderrors, times
 from tricenter.apiserver import errors
 from tricenter.apiserver.auth.authorize import Authorizer
 from tricenter.apiserver.auth.rbac import Request
-from tricenter.apiserver.auth.tokens import Signer
+from tricenter.apiserver.auth.tokens import LONGEST_SECONDS, POD_SECONDS, Signer
 from tricenter.apiserver.resources import Resources
 from tricenter.apiserver.rest.call import Call
 
 Object = dict[str, Any]
 
 _SHORTEST, _LONGEST, _DEFAULT = 600, 1 << 32, 3600
-_LONGEST_ISSUED = 365 * 24 * 3600
 _BOUND = {("v1", "Pod"): "pods", ("v1", "Secret"): "secrets", ("v1", "Node"): "nodes"}
 
 
 class TokenRequests:
     """Issues tokens."""
 
-    def __init__(self, resources: Resources, signer: Signer, authorizer: Authorizer) -> None:
+    def __init__(
+        self, resources: Resources, signer: Signer, authorizer: Authorizer, own_audiences: frozenset[str]
+    ) -> None:
+        """`own_audiences`: names by which tokens are meant for this server."""
         self._resources = resources
+        self._own = own_audiences
         self._authorizer = authorizer
         self._signer = signer
 
@@ -36,16 +39,19 @@ class TokenRequests:
         if problem is not None:
             kind = errors.Target(group="authentication.k8s.io", kind="TokenRequest", name=call.info.name)
             raise errors.invalid(kind, [problem])
-        if seconds > _LONGEST_ISSUED:
-            call.warn(f"requested expiration of {seconds} seconds shortened to {_LONGEST_ISSUED} seconds")
-            seconds = _LONGEST_ISSUED
+        if seconds > LONGEST_SECONDS:
+            call.warn(f"requested expiration of {seconds} seconds shortened to {LONGEST_SECONDS} seconds")
+            seconds = LONGEST_SECONDS
         given = spec.get("audiences") or []
         if not isinstance(given, list) or not all(isinstance(item, str) for item in given):
             raise errors.BadRequest("spec.audiences is not a list of strings")
         self._restrict(call, spec.get("boundObjectRef") or {}, given)
         audiences = given or [self._signer.issuer]
         bound = self._bound(call, account, spec.get("boundObjectRef"))
-        token, expires = self._signer.issue(account, audiences=audiences, seconds=seconds, bound=bound)
+        extended = seconds == POD_SECONDS and "pod" in bound and self._own.issuperset(audiences)
+        token, expires = self._signer.issue(
+            account, audiences=audiences, seconds=seconds, bound=bound, extended=extended
+        )
         metadata = {"name": account["metadata"]["name"], "namespace": account["metadata"]["namespace"]}
         return {
             "kind": "TokenRequest",
