@@ -34,8 +34,12 @@ def replica(site: site_inventory.Site) -> state.State:
 
 
 def tricenter(verb: str) -> subprocess.Popen[bytes]:
-    """Start a verb in a process group of its own; its output goes to pytest's, shown where a test fails."""
-    return subprocess.Popen([site_inventory.ROOT / "tricenter", verb], cwd=site_inventory.ROOT, start_new_session=True)
+    """Start a verb in a process group of its own; its output goes to pytest's, shown where a test fails.
+
+    SIGINT does what it does at a terminal, also where a shell that put pytest in the background had it ignored.
+    """
+    command = ["env", "--default-signal=INT", site_inventory.ROOT / "tricenter", verb]
+    return subprocess.Popen(command, cwd=site_inventory.ROOT, start_new_session=True)
 
 
 def finish(verb: str) -> None:
