@@ -274,6 +274,26 @@ def test_moving_from_client_side_apply_does_not_conflict() -> None:
         apply(live, deployment(5, web="nginx:2"), manager="bob")
 
 
+def test_kubectl_keeps_the_annotation_of_client_side_apply_up_to_date() -> None:
+    """So that one can go back to client-side apply (lastappliedupdater.go)."""
+    key = "kubectl.kubernetes.io/last-applied-configuration"
+    obj = deployment(3, web="nginx:1")
+    obj["metadata"]["annotations"] = {key: json.dumps(deployment(3, web="nginx:1"))}
+    live = update(None, obj, manager="kubectl-client-side-apply")
+    newer = deployment(3, web="<nginx>")
+    after = apply(live, newer, manager="kubectl")
+    said = after["metadata"]["annotations"][key]
+    assert json.loads(said) == newer
+    assert said.endswith("}\n")
+    assert '"image":"\\u003cnginx\\u003e"' in said
+    assert ": " not in said
+    other = apply(live, newer, manager="other", force=True)
+    assert other["metadata"]["annotations"][key] == obj["metadata"]["annotations"][key]
+    assert key not in apply(None, newer, manager="kubectl")["metadata"].get("annotations", {})
+    newer["metadata"]["annotations"] = {"long": "x" * 256 * 1024}
+    assert apply(live, newer, manager="kubectl")["metadata"]["annotations"].keys() == {"long"}
+
+
 def test_status_belongs_to_its_subresource() -> None:
     applied = {**deployment(3), "status": {"replicas": 1}}
     assert "status" not in apply(None, applied)

@@ -246,3 +246,11 @@ async def test_pods_leave_a_lost_node_when_the_site_says(
             assert await tolerated(site, "quick") == {NOT_READY: 60, UNREACHABLE: 10}
             patient = {"key": UNREACHABLE, "operator": "Exists", "effect": "NoExecute"}
             assert await tolerated(site, "patient", patient) == {UNREACHABLE: None, NOT_READY: 60}
+
+
+async def test_a_pod_written_anew_without_its_default_tolerations_keeps_them(server: Running, account: None) -> None:
+    """The plugin handles updates too; without that every `kubectl replace` of a manifest would take them away."""
+    _, made = await server.call("POST", PODS, pod("again"))
+    assert len(made["spec"].pop("tolerations")) == 2
+    code, said = await server.call("PUT", f"{PODS}/again", made)
+    assert (code, len(said["spec"]["tolerations"])) == (200, 2), said

@@ -83,6 +83,18 @@ async def test_some_kinds_want_to_know_what_an_update_is_based_on(server: Runnin
     assert (code, said["details"]["causes"][0]["field"]) == (422, "metadata.resourceVersion")
 
 
+async def test_the_version_0_is_none(server: Running) -> None:
+    """doUnconditionalUpdate of registry/generic/registry/store.go; kubectl's own tests replace that way."""
+    await server.call("POST", MAPS, named("v1", "ConfigMap"))
+    newer = {**named("v1", "ConfigMap", resourceVersion="0"), "data": {"a": "b"}}
+    code, said = await server.call("PUT", f"{MAPS}/x", newer)
+    assert (code, said["data"]) == (200, {"a": "b"})
+    assert (await server.call("PUT", f"{MAPS}/x", named("v1", "ConfigMap", resourceVersion="1")))[0] == 409
+    await server.call("POST", LEASES, named("coordination.k8s.io/v1", "Lease"))
+    anyhow = named("coordination.k8s.io/v1", "Lease", resourceVersion="0")
+    assert (await server.call("PUT", f"{LEASES}/x", anyhow))[0] == 422
+
+
 # --- media types ---
 
 PLAIN = ["application/json", "application/yaml"]
@@ -117,6 +129,36 @@ async def test_a_body_without_a_media_type_is_json(server: Running) -> None:
     ) as answer:
         assert answer.status == 201
     assert (await server.call("POST", MAPS, b"metadata: {name: why}", Content_Type="application/yaml"))[0] == 201
+
+
+# --- what cannot be read ---
+
+
+@pytest.mark.parametrize(
+    ("body", "why", "head"),
+    [
+        (b"", "unexpected end of JSON input", "<empty>"),
+        (b"apiVersion: v1", "invalid character 'a' looking for beginning of value", "61706956657273696f6e3a207631"),
+        (b'{"a":1', "unexpected end of JSON input", '{"a":1'),
+        (b'{"a" 1}', "invalid character '1' after object key", '{"a" 1}'),
+        (b'{"a":[1 2]}', "invalid character '2' after array element", '{"a":[1 2]}'),
+        (b'{"a":1 "b"}', "invalid character '\"' after object key:value pair", '{"a":1 "b"}'),
+        (b'{"a":nul}', "invalid character '}' in literal null (expecting 'l')", '{"a":nul}'),
+        (b'{"a":1, }', "invalid character '}' looking for beginning of object key string", '{"a":1, }'),
+        (b"{} " + b"x" * 40, "invalid character 'x' after top-level value", "{} " + "x" * 27 + " ..."),
+        (b'{"a":"\n"}', "invalid character '\\n' in string literal", '{"a":"\n"}'),
+        (b'{"a":"\\y"}', "invalid character 'y' in string escape code", '{"a":"\\y"}'),
+    ],
+)
+async def test_text_that_is_no_json(server: Running, body: bytes, why: str, head: str) -> None:
+    """Go's words, with the kind that was wanted and how the text begins; a patch has no kind of its own."""
+    code, said = await server.call("POST", MAPS, body, Content_Type="application/json")
+    text = f"(must be of type ConfigMap): couldn't get version/kind; json parse error: {why} ({head})"
+    assert (code, said["message"]) == (400, f"the object provided is unrecognized {text}")
+    await server.call("POST", MAPS, named("v1", "ConfigMap"))
+    for media, begin in zip(PATCHES, ("error decoding patch: ", "error decoding patch: ", ""), strict=True):
+        code, said = await server.call("PATCH", f"{MAPS}/x", body, Content_Type=media)
+        assert (code, said["message"]) == (400, begin + why)
 
 
 # --- HEAD ---
@@ -159,6 +201,29 @@ async def test_a_value_of_another_type_is_what_cannot_be_decoded(server: Running
     code, said = await server.call("PUT", f"{DEPLOYMENTS}/x/scale", scale)
     text = f'Scale in version "v1" cannot be handled as a Scale: {WRONG.replace("Deployment", "Scale")}'
     assert (code, said["message"]) == (400, text)
+
+
+@pytest.mark.parametrize(
+    ("patch", "shown", "why"),
+    [
+        ({"metadata": {"labels": "x"}}, "map[metadata:map[labels:x]]", "cannot restore map from string"),
+        ({"spec": {"template": [None]}}, "map[spec:map[template:[<nil>]]]", "cannot restore struct from: slice"),
+        ({"metadata": {"finalizers": {"b": 1, "a": True}}}, "map[metadata:map[finalizers:map[a:true b:1]]]",
+         "cannot restore slice from map"),
+        ({"spec": {"replicas": "3"}}, "map[spec:map[replicas:3]]", "unrecognized type: int32"),
+        ({"spec": {"replicas": 1.5}}, "map[spec:map[replicas:1.5]]", "cannot convert float64 to int32"),
+        ({"metadata": {"labels": {"a": 1}}}, "map[metadata:map[labels:map[a:1]]]", "cannot convert int64 to string"),
+        ({"spec": {"paused": "x"}}, "map[spec:map[paused:x]]", "unrecognized type: bool"),
+    ],
+)  # fmt: skip
+async def test_a_strategic_merge_is_converted(server: Running, patch: dict[str, Any], shown: str, why: str) -> None:
+    """Not decoded from JSON; upstream shows the patch (applyPatchToObject in endpoints/handlers/patch.go)."""
+    labels = {"app": "web"}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "c", "image": "x"}]}}
+    obj = {"metadata": {"name": "x"}, "spec": {"selector": {"matchLabels": labels}, "template": template}}
+    await server.call("POST", DEPLOYMENTS, obj)
+    code, said = await server.call("PATCH", f"{DEPLOYMENTS}/x", patch, Content_Type=PATCHES[2])
+    assert (code, said["details"]["causes"][0]["message"]) == (422, f'Invalid value: "{shown}": {why}')
 
 
 @pytest.mark.parametrize("media", [PATCHES[1], PATCHES[2]])

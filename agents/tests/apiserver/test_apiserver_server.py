@@ -460,7 +460,15 @@ async def test_discovery_names_every_resource(server: Running) -> None:
     groups = {item["metadata"]["name"] for item in found["items"]}
     assert {"apps", "batch", "networking.k8s.io", "rbac.authorization.k8s.io"} <= groups
     _, plain = await server.call("GET", "/apis/apps/v1")
-    assert {"deployments", "deployments/scale", "deployments/status"} <= {item["name"] for item in plain["resources"]}
+    named = {item["name"]: item for item in plain["resources"]}
+    assert {"deployments", "deployments/scale", "deployments/status"} <= named.keys()
+    # What real clusters of that version answer.
+    assert named["deployments"]["storageVersionHash"] == "8aSe+NMegvE="
+    assert "storageVersionHash" not in named["deployments/scale"]
+    _, events = await server.call("GET", "/apis/events.k8s.io/v1")
+    assert events["resources"][0]["storageVersionHash"] == "r2yiGXH7wu8="  # of v1, in which they are stored
+    _, reviews = await server.call("GET", "/apis/authorization.k8s.io/v1")
+    assert not any("storageVersionHash" in item for item in reviews["resources"])
 
 
 async def test_five_servers_bootstrap_one_store(etcd: EtcdProcess, pki: Path) -> None:

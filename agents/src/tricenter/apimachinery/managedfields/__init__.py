@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from tricenter.apimachinery import conversion, kinds, schema, times
-from tricenter.apimachinery.managedfields import declared, entries, fieldset, typed
+from tricenter.apimachinery.managedfields import declared, entries, fieldset, lastapplied, typed
 from tricenter.apimachinery.managedfields.conflicts import ApplyConflict, Conflict
 from tricenter.apimachinery.managedfields.entries import APPLY, UPDATE, Entry, Managers
 from tricenter.apimachinery.managedfields.fieldset import Node
@@ -22,7 +22,6 @@ __all__ = ["APPLY", "UPDATE", "ApplyConflict", "Conflict", "TypedError", "apply"
 Object = dict[str, Any]
 BEFORE_FIRST_APPLY = "before-first-apply"
 _KUBECTL = "kubectl"
-LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _OF_STATUS = ("status", "approval")
 """Subresources that write the status."""
 _SYSTEM_METADATA = {
@@ -116,6 +115,8 @@ def apply(
     managers = {**_disown(others, change, old, merged, kind), entry.identity: entry}
     if not entry.fields:
         del managers[entry.identity]
+    if manager == _KUBECTL:
+        merged = lastapplied.refresh(merged, applied)
     return _finish(merged, managers, before)
 
 
@@ -194,7 +195,7 @@ def _check(managers: Managers, change: Comparison, old: Object, new: Object, kin
 
 def _last_applied(live: Object, kind: Kind) -> Node:
     """Fields that client-side apply set and that still have its value: moving to server-side apply may take them."""
-    text = ((live.get("metadata") or {}).get("annotations") or {}).get(LAST_APPLIED)
+    text = ((live.get("metadata") or {}).get("annotations") or {}).get(lastapplied.LAST_APPLIED)
     if not isinstance(text, str):
         return {}
     try:

@@ -9,6 +9,7 @@ from typing import Any
 
 from tricenter.apimachinery.managedfields import fieldset, typed
 from tricenter.apimachinery.managedfields.typed import TypedError
+from tricenter.apimachinery.schema import golang
 from tricenter.apimachinery.schema.types import Shape, Type
 
 _TYPES = {bool: "bool", int: "int64", float: "float64", str: "string", list: "[]interface {}",
@@ -37,9 +38,9 @@ def _walk(value: Any, kind: Type, path: str) -> _Found:
         if isinstance(value, list):
             yield from _items(value, kind, path)
         else:
-            yield path, f"expected list, got &{{{_go(value)}}}"
+            yield path, f"expected list, got &{{{golang.shown(value)}}}"
     elif not isinstance(value, dict):
-        yield path, f"expected map, got &{{{_go(value)}}}"
+        yield path, f"expected map, got &{{{golang.shown(value)}}}"
     else:
         yield from _members(value, kind, path)
 
@@ -77,18 +78,8 @@ def _scalar(value: Any, name: str) -> str:
     if name in {"integer", "number"}:
         return "" if number else f"expected numeric (int or float), got {_TYPES[type(value)]}"
     if name in {"string", "bytes"}:
-        return "" if isinstance(value, str) else f"expected string, got &value.valueUnstructured{{Value:{_go(value)}}}"
+        given = golang.shown(value)
+        return "" if isinstance(value, str) else f"expected string, got &value.valueUnstructured{{Value:{given}}}"
     if name == "boolean":
-        return "" if isinstance(value, bool) else f"expected boolean, got &{{{_go(value)}}}"
-    return f"expected any scalar, got &{{{_go(value)}}}" if isinstance(value, list | dict) else ""
-
-
-def _go(value: Any) -> str:
-    """A value as Go prints it."""
-    if isinstance(value, dict):
-        return f"map[{' '.join(f'{key}:{_go(item)}' for key, item in sorted(value.items()))}]"
-    if isinstance(value, list):
-        return f"[{' '.join(map(_go, value))}]"
-    if isinstance(value, bool):
-        return str(value).lower()
-    return "<nil>" if value is None else str(value)
+        return "" if isinstance(value, bool) else f"expected boolean, got &{{{golang.shown(value)}}}"
+    return f"expected any scalar, got &{{{golang.shown(value)}}}" if isinstance(value, list | dict) else ""

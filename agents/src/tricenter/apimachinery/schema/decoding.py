@@ -31,9 +31,16 @@ class _Place:
 
     definition: str = ""
     fields: tuple[str, ...] = ()
+    converted: bool = False
+    """Whether the words are those of the converter from maps, which takes what a strategic merge leads to."""
 
-    def refused(self, value: Any, wanted: str, *, shown: bool = False) -> str:
-        """The decoder's words for a value of another type, or (`shown`) for a number that the type cannot hold."""
+    def refused(self, value: Any, wanted: str, *, kind: str = "", shown: bool = False) -> str:
+        """The decoder's words for a value of another type, or (`shown`) for a number that the type cannot hold.
+
+        `kind`: the reflect.Kind of the Go type, for the converter.
+        """
+        if self.converted and kind:
+            return _unconverted(value, kind)
         given = f"number {value}" if shown else _name(value)
         struct = self.definition.rpartition(".")[2]
         where = f"struct field {struct}.{'.'.join(self.fields)}" if self.fields else "value"
@@ -50,9 +57,9 @@ def fits(definition: str, obj: Any) -> bool:
     return bool(_validator(definition).is_valid(obj))
 
 
-def mismatch(definition: str, obj: Any) -> str:
-    """Why the first value of another type cannot be decoded; empty when all can."""
-    return next(_walk(obj, {"$ref": f"{_PREFIX}{definition}"}, _Place()), "")
+def mismatch(definition: str, obj: Any, *, converted: bool = False) -> str:
+    """Why the first value of another type cannot be decoded, or `converted`; empty when all can."""
+    return next(_walk(obj, {"$ref": f"{_PREFIX}{definition}"}, _Place(converted=converted)), "")
 
 
 def _walk(value: Any, schema: Schema, at: _Place, wanted: str = "") -> Iterator[str]:
@@ -100,11 +107,24 @@ def _name(value: Any) -> str:
     return names[type(value)]
 
 
+def _unconverted(value: Any, kind: str) -> str:
+    """The converter's words for a value of another type (apimachinery pkg/runtime/converter.go, fromUnstructured)."""
+    kinds = {bool: "bool", int: "int64", float: "float64", str: "string", list: "slice", dict: "map"}
+    given = kinds[type(value)]
+    if kind in ("map", "slice"):
+        return f"cannot restore {kind} from {given}"
+    if kind == "struct":
+        return f"cannot restore struct from: {given}"
+    # Go converts between numbers, and a number into text of one character, and knows that this is not meant.
+    alike = (given, kind) == ("int64", "string") or (given == "float64" and kind.startswith("int"))
+    return f"cannot convert {given} to {kind}" if alike else f"unrecognized type: {kind}"
+
+
 def _object(value: Any, schema: Schema, inside: _Place, wanted: str, at: _Place) -> Iterator[str]:
-    if not isinstance(value, dict):
-        yield at.refused(value, wanted)
-        return
     fields, others = schema.get("properties") or {}, schema.get("additionalProperties")
+    if not isinstance(value, dict):
+        yield at.refused(value, wanted, kind="struct" if fields else "map")
+        return
     named = golang.named(inside.definition)
     for key, item in value.items():
         if key in fields:
@@ -115,7 +135,7 @@ def _object(value: Any, schema: Schema, inside: _Place, wanted: str, at: _Place)
 
 def _array(value: Any, schema: Schema, _: _Place, wanted: str, at: _Place) -> Iterator[str]:
     if not isinstance(value, list):
-        yield at.refused(value, wanted)
+        yield at.refused(value, wanted, kind="slice")
         return
     for item in value:
         yield from _walk(item, schema.get("items") or {}, at, _element(wanted))
@@ -123,7 +143,8 @@ def _array(value: Any, schema: Schema, _: _Place, wanted: str, at: _Place) -> It
 
 def _string(value: Any, schema: Schema, _: _Place, wanted: str, at: _Place) -> Iterator[str]:
     if not isinstance(value, str):
-        yield at.refused(value, "[]uint8" if schema.get("format") == "byte" else wanted)
+        binary = schema.get("format") == "byte"
+        yield at.refused(value, "[]uint8" if binary else wanted, kind="slice" if binary else "string")
     elif schema.get("format") == "byte":
         try:
             base64.b64decode(value.replace("\n", "").replace("\r", ""), validate=True)
@@ -137,21 +158,24 @@ def _illegal(text: str) -> int:
     return next(wrong, len(text) // 4 * 4)
 
 
-def _integer(value: Any, _: Schema, __: _Place, wanted: str, at: _Place) -> Iterator[str]:
+def _integer(value: Any, schema: Schema, _: _Place, wanted: str, at: _Place) -> Iterator[str]:
+    kind = str(schema.get("format", ""))
     if isinstance(value, bool) or not isinstance(value, int | float):
-        yield at.refused(value, wanted)
-    elif isinstance(value, float) or not -(2 ** (bits := _BITS.get(wanted, 63))) <= value < 2**bits:
+        yield at.refused(value, wanted, kind=kind)
+    elif isinstance(value, float):
+        yield at.refused(value, wanted, kind=kind, shown=True)
+    elif not -(2 ** (bits := _BITS.get(wanted, 63))) <= value < 2**bits:
         yield at.refused(value, wanted, shown=True)
 
 
 def _number(value: Any, _: Schema, __: _Place, wanted: str, at: _Place) -> Iterator[str]:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        yield at.refused(value, wanted)
+        yield at.refused(value, wanted, kind="float64")
 
 
 def _boolean(value: Any, _: Schema, __: _Place, wanted: str, at: _Place) -> Iterator[str]:
     if not isinstance(value, bool):
-        yield at.refused(value, wanted)
+        yield at.refused(value, wanted, kind="bool")
 
 
 _CHECKS: dict[str, Callable[[Any, Schema, _Place, str, _Place], Iterator[str]]] = {

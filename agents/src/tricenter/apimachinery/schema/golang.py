@@ -23,3 +23,14 @@ def named(definition: str) -> dict[str, str]:
     """The types of a struct's fields that have a name of their own where OpenAPI says string, array or object."""
     found: dict[str, str] = _facts()["named"].get(definition, {})
     return found
+
+
+def shown(value: Any) -> str:
+    """A value as Go's %v prints it."""
+    if isinstance(value, dict):
+        return f"map[{' '.join(f'{key}:{shown(item)}' for key, item in sorted(value.items()))}]"
+    if isinstance(value, list):
+        return f"[{' '.join(map(shown, value))}]"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "<nil>" if value is None else str(value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tricenter.apiserver import errors
-from tricenter.apiserver.admission.chain import Attributes, Plugin
+from tricenter.apiserver.admission.chain import CREATE, UPDATE, Attributes, Plugin
 from tricenter.apiserver.config import Config
 from tricenter.apiserver.resources import Resources
 
@@ -77,7 +77,11 @@ class DefaultTolerationSeconds(Plugin):
 
     async def mutate(self, attributes: Attributes) -> None:
         """Add the two tolerations where they are missing."""
-        if not attributes.creates("", "pods"):
+        if (
+            attributes.resource != ("", "pods")
+            or attributes.subresource
+            or attributes.operation not in (CREATE, UPDATE)
+        ):
             return
         tolerations = attributes.obj.setdefault("spec", {}).get("tolerations") or []
         for taint, seconds in self._seconds.items():

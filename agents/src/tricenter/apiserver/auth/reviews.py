@@ -48,7 +48,9 @@ class Reviews:
 
     async def _body(self, call: Call) -> Object:
         raw = await bodies.read(call.http, self._config.max_body_bytes)
-        obj = bodies.as_object(await bodies.parse(raw, bodies.media_type(call.http)), call.resource)
+        obj = bodies.as_object(
+            await bodies.parse(raw, bodies.media_type(call.http), wanted=call.resource.kind.kind), call.resource
+        )
         fieldcheck.check(call, obj)
         # Only what has a wrong type is refused here; what is missing, each review knows better.
         fieldcheck.check_types(call, obj, call.resource.kind.definition)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
 from tricenter.apimachinery import names
 from tricenter.apimachinery.kinds import Kind
 from tricenter.apiserver.aggregation.apiservices import ApiService, ApiServices
-from tricenter.apiserver.resources import Resources
+from tricenter.apiserver.resources import Resource, Resources
 
 Document = dict[str, Any]
 
@@ -37,9 +39,9 @@ class Documents:
                 versions.append(version)
         return found
 
-    def _kinds(self, group: str, version: str) -> list[Kind]:
-        kinds = [item.kind for item in self._resources if (item.kind.group, item.kind.version) == (group, version)]
-        return sorted(kinds, key=lambda kind: kind.plural)
+    def _within(self, group: str, version: str) -> list[Resource]:
+        found = [item for item in self._resources if (item.kind.group, item.kind.version) == (group, version)]
+        return sorted(found, key=lambda item: item.kind.plural)
 
     def core(self, address: str) -> Document:
         """/api."""
@@ -61,13 +63,13 @@ class Documents:
 
     def version(self, group: str, version: str) -> Document | None:
         """/api/v1 or /apis/GROUP/VERSION, or None."""
-        kinds = self._kinds(group, version)
-        if not kinds:
+        served = self._within(group, version)
+        if not served:
             return None
         resources: list[Document] = []
-        for kind in kinds:
-            resources.append(_resource(kind))
-            resources.extend(_subresources(kind))
+        for resource in served:
+            resources.append(_resource(resource))
+            resources.extend(_subresources(resource.kind))
         name = f"{group}/{version}" if group else version
         return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": name, "resources": resources}
 
@@ -90,7 +92,7 @@ class Documents:
             freshness = "Current" if service.available else "Stale"
             listed = _of_list(service, self._listed.get(service.name, []))
             return {"version": version, "resources": listed, "freshness": freshness}
-        resources = [_aggregated_resource(kind) for kind in self._kinds(group, version)]
+        resources = [_aggregated_resource(item.kind) for item in self._within(group, version)]
         return {"version": version, "resources": resources, "freshness": "Current"}
 
 
@@ -112,7 +114,8 @@ def _of_list(service: ApiService, listed: list[Document]) -> list[Document]:
     return list(found.values())
 
 
-def _resource(kind: Kind) -> Document:
+def _resource(resource: Resource) -> Document:
+    kind = resource.kind
     body: Document = {
         "name": kind.plural,
         "singularName": kind.singular,
@@ -124,7 +127,15 @@ def _resource(kind: Kind) -> Document:
         body["shortNames"] = list(kind.short_names)
     if kind.categories:
         body["categories"] = list(kind.categories)
+    if resource.cache is not None:
+        body["storageVersionHash"] = _hash(resource.storage)
     return body
+
+
+def _hash(stored: Kind) -> str:
+    """By which clients see that a kind is stored in another version now (endpoints/discovery/storageversionhash.go)."""
+    name = f"{stored.group}/{stored.version}/{stored.kind}"
+    return base64.b64encode(hashlib.sha256(name.encode()).digest()[:8]).decode()
 
 
 def _subresources(kind: Kind) -> list[Document]:

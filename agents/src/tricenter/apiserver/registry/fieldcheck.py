@@ -10,6 +10,7 @@ import orjson
 
 from tricenter.apimachinery import fielderrors, schema
 from tricenter.apimachinery.fielderrors import FieldError
+from tricenter.apimachinery.schema import golang
 from tricenter.apiserver import errors
 from tricenter.apiserver.rest import bodies, duplicates, writeoptions
 from tricenter.apiserver.rest.call import Call
@@ -68,7 +69,7 @@ def check_types(call: Call, obj: dict[str, Any], definition: str) -> None:
 
 
 def _refuse_mistyped(call: Call, obj: dict[str, Any], definition: str) -> None:
-    if why := schema.mismatch(definition, obj):
+    if why := schema.mismatch(definition, obj, converted=_merges(call)):
         version = str(obj.get("apiVersion", "")).rpartition("/")[2]
         raise _undecodable(call, obj.get("kind", ""), version, orjson.dumps(obj), why)
 
@@ -76,8 +77,18 @@ def _refuse_mistyped(call: Call, obj: dict[str, Any], definition: str) -> None:
 def _undecodable(call: Call, name: str, version: str, shown: bytes, why: str) -> errors.StatusError:
     """A body that cannot be decoded is 400, a patch that leads there is 422 (endpoints/handlers/{rest,patch}.go)."""
     if call.info.verb == "patch" and bodies.media_type(call.http) != writeoptions.APPLY:
-        return errors.invalid(errors.Target(), [fielderrors.invalid("patch", shown.decode(errors="replace"), why)])
+        text = (
+            golang.shown(bodies.parse_json(bodies.received(call.http)))
+            if _merges(call)
+            else shown.decode(errors="replace")
+        )
+        return errors.invalid(errors.Target(), [fielderrors.invalid("patch", text, why)])
     return errors.BadRequest(f'{name} in version "{version}" cannot be handled as a {name}: {why}')
+
+
+def _merges(call: Call) -> bool:
+    """Whether a request is a strategic merge: what it leads to is converted, and the patch is shown, not the object."""
+    return call.info.verb == "patch" and bodies.media_type(call.http) == bodies.STRATEGIC
 
 
 def _level(call: Call) -> str:

@@ -34,7 +34,7 @@ def set_namespace(obj: Object, namespace: str, *, namespaced: bool) -> None:
 def wipe(obj: Object) -> None:
     """Drop what only the server sets on a new object. Raises Internal for one that says which version it is."""
     metadata = obj["metadata"]
-    if metadata.get("resourceVersion") not in (None, "", "0"):
+    if based_on(metadata):
         # storage.ErrResourceVersionSetOnCreate: upstream answers with 500, too.
         raise errors.Internal("resourceVersion should not be set on objects to be created")
     for key in _SERVER_ONLY:
@@ -57,6 +57,12 @@ def generate_name(obj: Object) -> None:
         metadata["name"] = names.generate(metadata["generateName"])
 
 
+def based_on(metadata: Object) -> str:
+    """The version that a write is based on; empty for none, which 0 says too (store.go, doUnconditionalUpdate)."""
+    version = metadata.get("resourceVersion")
+    return "" if version in (None, "0") else str(version)
+
+
 def keep(old: Object, new: Object, target: errors.Target, key: str) -> None:
     """Keep what an update of the object at a key of etcd may not change. Raises BadRequest or Conflict."""
     before, after = old["metadata"], new["metadata"]
@@ -64,7 +70,7 @@ def keep(old: Object, new: Object, target: errors.Target, key: str) -> None:
     check_place(before, after, target)
     if after.get("uid") and after["uid"] != before.get("uid"):
         raise errors.other_uid(target, key, after["uid"], before.get("uid"))
-    if after.get("resourceVersion") and after["resourceVersion"] != before["resourceVersion"]:
+    if based_on(after) not in ("", before["resourceVersion"]):
         raise errors.modified(target)
     after["resourceVersion"] = before["resourceVersion"]
     for field in ("namespace", *_FIXED):

@@ -18,10 +18,11 @@ from tricenter.apiserver import errors
 from tricenter.apiserver.protobuf import decode
 from tricenter.apiserver.request import Request
 from tricenter.apiserver.resources import Resource
-from tricenter.apiserver.rest import yamltext
+from tricenter.apiserver.rest import unreadable, yamltext
 
 JSON = "application/json"
 YAML = "application/yaml"
+STRATEGIC = "application/strategic-merge-patch+json"
 _DEPTH = 200
 """Brackets from which on JSON is looked at: it may be nested deeper than can be written again (254)."""
 _AT_ONCE = 32 * 1024
@@ -35,6 +36,11 @@ async def read(http: web.BaseRequest, limit: int) -> bytes:
     if isinstance(http, Request):
         http.received = body
     return body
+
+
+def received(http: web.BaseRequest) -> bytes:
+    """The body, once it has been read."""
+    return (http.received or b"") if isinstance(http, Request) else b""
 
 
 async def _read(http: web.BaseRequest, limit: int) -> bytes:
@@ -72,15 +78,28 @@ def media_type(http: web.BaseRequest) -> str:
     return http.headers.get("Content-Type", "application/json").partition(";")[0].strip().lower() or "application/json"
 
 
-async def parse(body: bytes, media: str, repeated: list[str] | None = None, *, protobuf: bool = True) -> Any:
+class Unreadable(errors.BadRequest):
+    """Text that is neither JSON nor YAML."""
+
+
+async def parse(
+    body: bytes, media: str, repeated: list[str] | None = None, *, wanted: str, protobuf: bool = True
+) -> Any:
     """Decode JSON, YAML or, where it is taken, Kubernetes protobuf.
 
-    `repeated` takes what is said of members that YAML names twice. YAML takes a hundred times as long as JSON, so
-    others go on while much of it is read, one text after the other. Raises BadRequest, UnsupportedMedia.
+    `wanted`: the kind that the body is to be of, empty for an apply. `repeated` takes what is said of members that YAML
+    names twice. YAML takes a hundred times as long as JSON, so others go on while much of it is read, one text after
+    the other. Raises BadRequest, UnsupportedMedia.
     """
-    if media == YAML and len(body) > _AT_ONCE:
-        return await asyncio.get_running_loop().run_in_executor(_READER, parse_now, body, media, repeated)
-    return parse_now(body, media, repeated, protobuf=protobuf)
+    try:
+        if media == YAML and len(body) > _AT_ONCE:
+            return await asyncio.get_running_loop().run_in_executor(_READER, parse_now, body, media, repeated)
+        return parse_now(body, media, repeated, protobuf=protobuf)
+    except Unreadable as error:
+        if not wanted:
+            raise errors.BadRequest(f"error decoding patch: {error}") from error
+        head = "couldn't get version/kind; json parse error: " if media == JSON else ""
+        raise unreadable.body(body, wanted, f"{head}{error}") from error
 
 
 def parse_now(body: bytes, media: str, repeated: list[str] | None = None, *, protobuf: bool = True) -> Any:
@@ -102,14 +121,14 @@ def unsupported(*accepted: str) -> errors.UnsupportedMedia:
 
 
 def parse_json(body: bytes) -> Any:
-    """Decode JSON. Raises BadRequest."""
+    """Decode JSON. Raises BadRequest with Go's words."""
     try:
         data = orjson.loads(body)
         if body.count(b"[") + body.count(b"{") > _DEPTH:
             # What is nested so deeply that it cannot be written cannot be stored.
             orjson.dumps(data)
     except orjson.JSONDecodeError as error:
-        raise errors.BadRequest(f"the object provided is unrecognized (must be of type JSON): {error}") from error
+        raise Unreadable(unreadable.why(body, str(error))) from error
     except orjson.JSONEncodeError as error:
         raise too_deep() from error
     return data
@@ -129,7 +148,7 @@ def _parse_yaml(body: bytes, repeated: list[str]) -> Any:
     try:
         data, twice = yamltext.load(body.decode())
     except ValueError as error:
-        raise errors.BadRequest(f"error converting YAML to JSON: {error}") from error
+        raise Unreadable(f"error converting YAML to JSON: {error}") from error
     repeated += twice
     return data
 

@@ -125,7 +125,7 @@ class Deleting:
         body = await bodies.read(call.http, self._config.max_body_bytes)
         data: Object = {}
         if body:
-            data = await bodies.parse(body, bodies.media_type(call.http))
+            data = await bodies.parse(body, bodies.media_type(call.http), wanted="DeleteOptions")
             if not isinstance(data, dict):
                 raise errors.BadRequest("the body of a delete must be DeleteOptions")
             version = {"apiVersion": "v1", "kind": "DeleteOptions", **data}

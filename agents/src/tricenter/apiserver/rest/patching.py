@@ -14,7 +14,7 @@ from tricenter.apiserver.rest.call import Call
 
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
-STRATEGIC_PATCH = "application/strategic-merge-patch+json"
+STRATEGIC_PATCH = bodies.STRATEGIC
 APPLY_PATCH = "application/apply-patch+yaml"
 MEDIA = (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, APPLY_PATCH)
 
@@ -26,7 +26,7 @@ Patch = Callable[[dict[str, Any]], dict[str, Any]]
 
 def parse(call: Call, body: bytes, media: str) -> Patch:
     """The patch of a request (not an apply). Raises BadRequest, UnsupportedMedia."""
-    document = bodies.parse_json(body)
+    document = _document(body, media)
     fieldcheck.check_duplicates(call, body, document)
     kind = call.resource.kind
     if media == JSON_PATCH:
@@ -47,9 +47,17 @@ def parse(call: Call, body: bytes, media: str) -> Patch:
     raise unsupported(kind)
 
 
+def _document(body: bytes, media: str) -> Any:
+    """What a patch says. Raises BadRequest in the words of its form (patch.go)."""
+    try:
+        return bodies.parse_json(body)
+    except bodies.Unreadable as error:
+        raise errors.BadRequest(f"{'' if media == STRATEGIC_PATCH else 'error decoding patch: '}{error}") from error
+
+
 def parse_plain(body: bytes, media: str) -> Patch:
     """The patch of something that is not of the resource's kind (a Scale); strategic merges as merge does there."""
-    document = bodies.parse_json(body)
+    document = _document(body, media)
     change: Callable[[Any, Any], Any]
     if media == JSON_PATCH and isinstance(document, list):
         change = patches.json_patch

@@ -13,7 +13,7 @@ from tricenter.apimachinery import fielderrors, selectors
 from tricenter.apimachinery.kinds import Kind
 from tricenter.apimachinery.validation import custom
 from tricenter.apiserver import errors
-from tricenter.apiserver.registry.metadata import check_place
+from tricenter.apiserver.registry.metadata import based_on, check_place
 
 Object = dict[str, Any]
 
@@ -60,7 +60,7 @@ def scaled(kind: Kind, obj: Object, scale: Object, target: errors.Target) -> Obj
     """The workload with the replicas of a Scale. Raises BadRequest, Conflict, Invalid."""
     metadata, wanted = obj["metadata"], scale.get("metadata") or {}
     check_place(metadata, wanted, target)
-    version = wanted.get("resourceVersion")
+    version = based_on(wanted)
     if version and version != metadata["resourceVersion"]:
         raise errors.modified(target)
     if wanted.get("uid") and wanted["uid"] != metadata.get("uid"):

@@ -63,7 +63,7 @@ class Subresources:
     async def body(self, call: Call, kind: str) -> Object:
         """The object in the request's body; the kind of it is what the subresource takes. Raises BadRequest."""
         raw = await bodies.read(call.http, self._config.max_body_bytes)
-        data = await bodies.parse(raw, bodies.media_type(call.http))
+        data = await bodies.parse(raw, bodies.media_type(call.http), wanted=kind)
         if not isinstance(data, dict) or data.get("kind", kind) != kind:
             raise errors.BadRequest(f"the body of the request must be a {kind}")
         if not isinstance(data.setdefault("metadata", {}), dict):

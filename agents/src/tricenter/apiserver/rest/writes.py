@@ -15,6 +15,7 @@ from tricenter.apiserver.config import Config
 from tricenter.apiserver.protobuf import decode
 from tricenter.apiserver.registry import conversion, fieldcheck, strategies
 from tricenter.apiserver.registry.allocation import Allocation
+from tricenter.apiserver.registry.metadata import based_on
 from tricenter.apiserver.rest import applying, bodies, patching, written
 from tricenter.apiserver.rest.call import Call
 from tricenter.apiserver.rest.changes import Changes
@@ -107,7 +108,7 @@ class Writes:
         strategy = strategies.of(call.resource.kind)
 
         async def change(old: Object) -> Object:
-            if not strategy.unconditional and not obj["metadata"].get("resourceVersion"):
+            if not strategy.unconditional and not based_on(obj["metadata"]):
                 raise _unconditional(call, obj)
             return await self.changes.updated(call, old, copies.deep(obj))
 
@@ -246,7 +247,9 @@ async def _decoded(call: Call, body: bytes, media: str) -> Object:
 async def parsed(call: Call, body: bytes, media: str) -> Any:
     """What a body says, its repeated fields reported as the request wants it. Raises BadRequest, UnsupportedMedia."""
     repeated: list[str] = []
-    data = await bodies.parse(body, media, repeated, protobuf=call.resource.kind.structural is None)
+    kind = call.resource.kind
+    wanted = "" if call.info.verb == "patch" else kind.kind
+    data = await bodies.parse(body, media, repeated, wanted=wanted, protobuf=kind.structural is None)
     if media != decode.MEDIA:
         fieldcheck.check_duplicates(call, body, data, repeated)
     return data
