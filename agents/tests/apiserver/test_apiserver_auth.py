@@ -8,6 +8,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
+from tricenter.apimachinery import mirrorpods
 from tricenter.apiserver import errors
 from tricenter.apiserver.auth import authenticate, references
 from tricenter.apiserver.auth.authorize import Authorizer, denied
@@ -57,7 +58,7 @@ def authorizer() -> Authorizer:
     put(resources, "", "pods", pod)
     mirror = {
         **pod,
-        "metadata": {"name": "m", "namespace": "shop", "annotations": {references.MIRROR: "x"}},
+        "metadata": {"name": "m", "namespace": "shop", "annotations": {mirrorpods.MIRROR: "x"}},
         "spec": {"nodeName": "n1", "volumes": [{"secret": {"secretName": "wanted"}}]},
     }
     put(resources, "", "pods", mirror)

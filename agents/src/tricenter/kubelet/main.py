@@ -7,6 +7,7 @@ from typing import Any
 
 import aiohttp
 
+from tricenter.apimachinery import mirrorpods
 from tricenter.client import Client, Informer, resources
 from tricenter.client.events import Recorder
 from tricenter.kubelet.config import Config
@@ -208,8 +209,8 @@ class Kubelet:
             self._node_informer.add_handler(self._on_node)
 
     def _on_pod(self, event: str, _old: Object | None, pod: Object) -> None:
-        if spec.is_mirror(pod):
-            self._statuses.set_mirror(pod["metadata"]["annotations"][spec.CONFIG_MIRROR], pod)
+        if mirrorpods.is_mirror(pod):
+            self._statuses.set_mirror(pod["metadata"]["annotations"][mirrorpods.MIRROR], pod)
         elif event == "DELETED":
             self._pods.drop(spec.uid(pod))
         else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tricenter.apimachinery import signing
+from tricenter.apimachinery import mirrorpods, signing
 from tricenter.apiserver import errors
 from tricenter.apiserver.admission.chain import CREATE, DELETE, UPDATE, Attributes, Plugin
 from tricenter.apiserver.auth import references
@@ -105,9 +105,9 @@ def _name(attributes: Attributes) -> str:
 
 def _check_mirror(attributes: Attributes, node: str) -> None:
     pod, who = attributes.obj, f'node "{node}"'
-    if references.MIRROR not in (pod["metadata"].get("annotations") or {}):
+    if not mirrorpods.is_mirror(pod):
         raise _refused(
-            attributes, f'pod does not have "{references.MIRROR}" annotation, {who} can only create mirror pods'
+            attributes, f'pod does not have "{mirrorpods.MIRROR}" annotation, {who} can only create mirror pods'
         )
     spec = pod.get("spec") or {}
     if spec.get("nodeName", "") != node:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tricenter.apimachinery import names
+from tricenter.apimachinery import mirrorpods, names
 from tricenter.apiserver import errors
 from tricenter.apiserver.admission.chain import Attributes, Plugin
 from tricenter.apiserver.auth.tokens import POD_SECONDS
@@ -17,8 +17,6 @@ from tricenter.apiserver.resources import Resources
 Object = dict[str, Any]
 
 MOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
-_MIRROR = "kubernetes.io/config.mirror"
-"""An hour and seven seconds: upstream's mark of a token that may live longer."""
 
 
 class ServiceAccount(Plugin):
@@ -31,7 +29,7 @@ class ServiceAccount(Plugin):
     async def mutate(self, attributes: Attributes) -> None:
         """Choose the account and mount its token."""
         pod = attributes.obj
-        if not attributes.creates("", "pods") or _MIRROR in (pod["metadata"].get("annotations") or {}):
+        if not attributes.creates("", "pods") or mirrorpods.is_mirror(pod):
             return
         spec = pod.setdefault("spec", {})
         name = spec.get("serviceAccountName") or spec.get("serviceAccount") or "default"

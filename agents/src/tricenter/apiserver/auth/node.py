@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from tricenter.apimachinery import mirrorpods
 from tricenter.apiserver.auth import references
 from tricenter.apiserver.auth.rbac import Request, Rule
 from tricenter.apiserver.auth.references import Reference
@@ -200,8 +201,7 @@ class NodeAuthorizer:
 
 def _granted(pod: dict[str, Any]) -> frozenset[Reference]:
     """What a pod gives its node access to: nothing where the node itself made it."""
-    mirrors = references.MIRROR in (pod["metadata"].get("annotations") or {})
-    return frozenset() if mirrors else frozenset(references.of_pod(pod))
+    return frozenset() if mirrorpods.is_mirror(pod) else frozenset(references.of_pod(pod))
 
 
 def _claimed(volume: dict[str, Any]) -> Reference | None:

@@ -11,9 +11,6 @@ from typing import Any
 Reference = tuple[str, str, str]
 """Resource, namespace and name of an object that something refers to."""
 
-MIRROR = "kubernetes.io/config.mirror"
-"""The annotation of pods that a kubelet made of its own files."""
-
 _NAMED_SECRETS = ("cephfs", "flexVolume", "rbd", "scaleIO", "iscsi", "cinder", "storageos")
 """Sources of volumes with a `secretRef`; it is of the claim's namespace unless it says another."""
 _OF_NODE = ("nodePublishSecretRef", "nodeStageSecretRef", "nodeExpandSecretRef")

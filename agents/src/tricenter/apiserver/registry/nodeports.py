@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 from tricenter.apimachinery import times
@@ -71,6 +72,6 @@ def claim(number: int, obj: Object) -> Object:
     return {
         "kind": "NodePort",
         "apiVersion": "tricenter.io/v1",
-        "metadata": {"name": str(number), "creationTimestamp": times.now_rfc3339()},
+        "metadata": {"name": str(number), "uid": str(uuid.uuid4()), "creationTimestamp": times.now_rfc3339()},
         "spec": {"parentRef": addresses.parent(obj)},
     }

@@ -92,8 +92,7 @@ class Changes:
         strategy = strategies.of(kind)
         touched = _touched(old, new)
         fieldcheck.check(call, new, touched)
-        name = old["metadata"]["name"]
-        metadata.keep(old, new, call.resource.target(name), call.resource.key(call.info.namespace, name))
+        metadata.keep(old, new, call.target, call.key)
         subresource = call.info.subresource
         strategy.prepare_change(subresource, old, new)
         if kind.structural is not None or touched - {"metadata"}:

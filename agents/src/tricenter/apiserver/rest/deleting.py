@@ -89,7 +89,7 @@ class Deleting:
         """
         kind = call.resource.kind
         strategy = strategies.of(kind)
-        key = call.resource.key(call.info.namespace, call.info.name)
+        key = call.key
         gone = False
         held: list[str] = []
 

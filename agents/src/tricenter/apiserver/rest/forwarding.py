@@ -27,8 +27,6 @@ _HOP_BY_HOP = {
     "transfer-encoding", "upgrade",
 }  # fmt: skip
 _OURS = {"authorization", "expect", "x-forwarded-uri", "x-forwarded-host", "x-forwarded-proto"}
-_CONNECT_SECONDS = 30.0
-"""Upstream's dial timeout."""
 _PIECE = 64 * 1024
 _PAGE_LIMIT = 8 * 1024 * 1024
 """Longer pages pass as they are."""
@@ -56,7 +54,7 @@ async def forward(http: web.BaseRequest, hop: Hop) -> web.StreamResponse:
         # relative links of the page shall stay below the proxy (issue.k8s.io/4958)
         return web.Response(status=301, headers={"Location": f"{hop.prefix}/{query}"})
     url = URL(f"{hop.location.origin}{hop.path or '/'}{query}", encoded=True)
-    timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS)
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=tunnel.CONNECT_SECONDS)
     connector = aiohttp.TCPConnector(ssl=hop.tls, force_close=True)
     body = http.content if http.body_exists else None
     async with aiohttp.ClientSession(

@@ -107,7 +107,7 @@ class Kubelets:
         query = {name: call.query[name] for name in _LOG_PARAMETERS if name in call.query}
         path = f"/containerLogs/{call.info.namespace}/{call.info.name}/{quote(place.container)}"
         url = f"https://{place.authority}{path}?{urlencode(query)}"
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=30)
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=tunnel.CONNECT_SECONDS)
         connector = aiohttp.TCPConnector(ssl=self.context(), force_close=True)
         try:
             async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session, session.get(url) as got:

@@ -76,7 +76,7 @@ class Reads:
     async def entry(self, call: Call, version: str = "") -> Entry:
         """The object that a request names. Raises NotFound."""
         await self._settle(version)
-        call.resource.objects.require(key=call.resource.key(call.info.namespace, call.info.name))
+        call.resource.objects.require(key=call.key)
         entry = call.resource.objects.get(call.info.namespace, call.info.name)
         if entry is None:
             raise errors.not_found(call.target)

@@ -17,7 +17,7 @@ from tricenter.runtime import upgrades
 _DROPPED = ("host", "authorization", "content-length", "transfer-encoding")
 _SWITCHING = 101
 _HEAD_LIMIT = 64 * 1024
-_CONNECT_SECONDS = 30.0
+CONNECT_SECONDS = 30.0
 """As long as upstream's dialer has (net.Dialer of client-go's transports)."""
 
 
@@ -80,7 +80,7 @@ async def connect(  # the parts of a URL, and how to trust its server
     `name` is that in the backend's certificate, where it is not the host's. Raises OSError, StatusError.
     """
     expected = (name or host) if context is not None else None
-    async with asyncio.timeout(_CONNECT_SECONDS):
+    async with asyncio.timeout(CONNECT_SECONDS):
         reader, writer = await upgrades.connect(host, port, ssl=context, server_hostname=expected, limit=_HEAD_LIMIT)
     try:
         writer.write(_request(http, f"{name or host}:{port}", target, replaced or {}, added))
@@ -141,7 +141,7 @@ def _without_token(value: str) -> str:
 
 async def _head(reader: asyncio.StreamReader) -> bytes:
     try:
-        async with asyncio.timeout(_CONNECT_SECONDS):
+        async with asyncio.timeout(CONNECT_SECONDS):
             return await reader.readuntil(b"\r\n\r\n")
     except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError) as error:
         raise errors.Internal("error dialing backend: the backend closed the connection") from error

@@ -145,7 +145,7 @@ class Writes:
         removes its last finalizer.
         """
         strategy = strategies.of(call.resource.kind)
-        key = call.resource.key(call.info.namespace, call.info.name)
+        key = call.key
         taken: list[str] = []
         released: list[str] = []
 

@@ -5,8 +5,9 @@ key of ours, the guard, does not exist. To make the guard exist stops all writes
 etcd has seen of the key is the whole truth, and what was not done can be sent again.
 
 Whose a write is that took place is another question: two clients may remove the same object, or write the same into
-it. So a write to an object that exists leaves a receipt in the same transaction, a value of its own under one key that
-all servers share; at the revision of the write that key tells who has written. An object that is new has its uid.
+it. So a write leaves a receipt in the same transaction, a value of its own under one key that all servers share, in
+whose past it is looked for. Only what makes an object leaves none, for that would cost every creation a second key: the
+object itself, which no other is like because it has its uid, is the receipt.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ class Receipts:
         return rpc.RequestOp(request_put=put)
 
 
-async def find(etcd: Etcd, guard: Guard, key: bytes, sent: rpc.TxnRequest, *, stood: bytes, since: int) -> int:
+async def find(etcd: Etcd, guard: Guard, sent: rpc.TxnRequest, *, stood: bytes, since: int) -> int:
     """The revision at which a write took place that was sent after `since`; 0 when it did not and will not.
 
     Raises StatusError or Compacted when that cannot be found out.
@@ -77,27 +78,8 @@ async def find(etcd: Etcd, guard: Guard, key: bytes, sent: rpc.TxnRequest, *, st
     until = await etcd.revision()
     if until <= since:
         return 0
-    for event in await past.events(etcd, key, after=since, until=until):
-        if _can_be(event, sent):
-            revision = int(event.kv.mod_revision)
-            return revision if await _is_of(etcd, revision, sent) else 0
+    receipt = sent.success[-1].request_put
+    for event in await past.events(etcd, receipt.key, after=since, until=until):
+        if event.kv.value == receipt.value:
+            return int(event.kv.mod_revision)
     return 0
-
-
-def _can_be(event: rpc.Event, sent: rpc.TxnRequest) -> bool:
-    """Whether an event is what a write does: the same value, put on the same version of the object."""
-    expected, operation = sent.compare[0].mod_revision, sent.success[0]
-    before = event.prev_kv.mod_revision if event.HasField("prev_kv") else 0
-    if before != expected:
-        return False
-    if operation.HasField("request_put"):
-        return bool(event.type == rpc.Event.PUT and event.kv.value == operation.request_put.value)
-    return bool(event.type == rpc.Event.DELETE)
-
-
-async def _is_of(etcd: Etcd, revision: int, sent: rpc.TxnRequest) -> bool:
-    """Whether the receipt of a write is the one that was left at a revision."""
-    if len(sent.success) == 1:
-        return True
-    found = await etcd.range(rpc.RangeRequest(key=_RECEIPTS, revision=revision))
-    return [pair.value for pair in found.kvs] == [sent.success[1].request_put.value]

@@ -193,7 +193,8 @@ class Store:
         read = rpc.RequestOp(request_range=rpc.RangeRequest(key=key))
         for _ in range(_ATTEMPTS):
             guard = self._guard.key
-            writes = [operation, self._receipts.next()] if revision else [operation]
+            makes = not revision and operation.HasField("request_put")
+            writes = [operation] if makes else [operation, self._receipts.next()]
             request = rpc.TxnRequest(compare=[compare, self._guard.stands(guard)], success=writes, failure=[read])
             done, current = await self._sent(key, request, guard)
             if done:
@@ -212,7 +213,7 @@ class Store:
         except errors.Uncertain as lost:
             try:
                 async with asyncio.timeout_at(began + self._etcd.timeout + _GRACE):
-                    done = await outcome.find(self._etcd, self._guard, key, request, stood=guard, since=since)
+                    done = await outcome.find(self._etcd, self._guard, request, stood=guard, since=since)
                     present = None if done else (await self._etcd.range(rpc.RangeRequest(key=key))).kvs
             except (errors.StatusError, outcome.Compacted, TimeoutError) as error:
                 raise lost from error

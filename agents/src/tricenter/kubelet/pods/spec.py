@@ -9,7 +9,6 @@ Object = dict[str, Any]
 
 CONFIG_SOURCE = "kubernetes.io/config.source"
 CONFIG_HASH = "kubernetes.io/config.hash"
-CONFIG_MIRROR = "kubernetes.io/config.mirror"
 
 
 def uid(pod: Object) -> str:
@@ -80,11 +79,6 @@ def deleting(pod: Object) -> bool:
 def is_static(pod: Object) -> bool:
     """Whether the pod comes from a manifest of this machine."""
     return (pod["metadata"].get("annotations") or {}).get(CONFIG_SOURCE) == "file"
-
-
-def is_mirror(pod: Object) -> bool:
-    """Whether the object only shows a static pod to users of the API."""
-    return CONFIG_MIRROR in (pod["metadata"].get("annotations") or {})
 
 
 def grace_seconds(pod: Object) -> int:

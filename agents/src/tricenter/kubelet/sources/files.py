@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from tricenter.apimachinery import defaults, kinds
+from tricenter.apimachinery import defaults, kinds, mirrorpods
 from tricenter.client import Client, errors, resources
 from tricenter.kubelet.pods import spec
 
@@ -123,11 +123,11 @@ class Mirrors:
             await asyncio.sleep(_MIRROR_SECONDS)
 
     async def _sync(self) -> None:
-        mirrors = {spec.key(pod): pod for pod in self._known() if spec.is_mirror(pod)}
+        mirrors = {spec.key(pod): pod for pod in self._known() if mirrorpods.is_mirror(pod)}
         wanted = {spec.key(pod): pod for pod in self._static.pods.values()}
         for key, mirror in mirrors.items():
             pod = wanted.get(key)
-            if pod is None or mirror["metadata"]["annotations"][spec.CONFIG_MIRROR] != spec.uid(pod):
+            if pod is None or mirror["metadata"]["annotations"][mirrorpods.MIRROR] != spec.uid(pod):
                 uid = spec.uid(mirror)
                 await self._api.delete(
                     resources.PODS, spec.name(mirror), spec.namespace(mirror), uid=uid, grace_seconds=0
@@ -138,7 +138,7 @@ class Mirrors:
 
     async def _create(self, pod: Object) -> None:
         metadata = {name: value for name, value in pod["metadata"].items() if name != "uid"}
-        metadata["annotations"] = {**metadata["annotations"], spec.CONFIG_MIRROR: spec.uid(pod)}
+        metadata["annotations"] = {**metadata["annotations"], mirrorpods.MIRROR: spec.uid(pod)}
         try:
             await self._api.create(resources.PODS, {**pod, "metadata": metadata})
         except errors.AlreadyExists:
