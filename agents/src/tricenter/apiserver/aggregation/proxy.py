@@ -25,7 +25,6 @@ log = logging.getLogger(__name__)
 
 _QUIET = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 _REPLACED = ("authorization", "host", "expect")
-_CONNECT_SECONDS = 30.0
 _REDIRECTION = 3
 
 
@@ -52,7 +51,7 @@ class Aggregator:
         if tunnel.wants_upgrade(http):
             return await self._upgrade(http, user, service, (host, port))
         url = URL(f"https://{backends.authority(host, port)}{http.raw_path}", encoded=True)
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS)
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=tunnel.CONNECT_SECONDS)
         try:
             got = await self._transport.services.session().request(
                 http.method,
@@ -90,8 +89,6 @@ class Aggregator:
 def headers(http: web.BaseRequest, user: User, service: ApiService) -> CIMultiDict[str]:
     """The client's headers as they go on: in the name of the user, whatever the client says he is."""
     dropped = forwarding.dropped(http.headers)
-    if http.headers.get("Content-Encoding"):
-        dropped |= {"content-encoding", "content-length"}  # aiohttp has decoded the body
     kept = CIMultiDict(
         (name, value)
         for name, value in http.headers.items()

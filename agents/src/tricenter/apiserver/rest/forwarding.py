@@ -7,6 +7,7 @@ request to upgrade (WebSocket, RFC 6455) becomes a connection of bytes.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import ssl
 import zlib
@@ -85,8 +86,6 @@ def dropped(headers: Mapping[str, str]) -> set[str]:
 
 def _request_headers(http: web.BaseRequest, hop: Hop) -> CIMultiDict[str]:
     left = dropped(http.headers) | _OURS
-    if http.headers.get("Content-Encoding"):
-        left |= {"content-encoding", "content-length"}  # aiohttp has decoded the body
     headers = CIMultiDict(
         (name, value)
         for name, value in http.headers.items()
@@ -110,7 +109,9 @@ async def _answer(http: web.BaseRequest, hop: Hop, got: aiohttp.ClientResponse) 
     page = _decoded(start, headers.get("Content-Encoding", "")) if got.content.at_eof() else None
     if page is None:
         return await pass_on(http, got, headers, start)
-    text = rewriting.page(page.decode("utf-8", "surrogateescape"), lambda url: rewriting.url(url, hop.prefix, own))
+    written = page.decode("utf-8", "surrogateescape")
+    # Megabytes of links take seconds, in which others are to be answered.
+    text = await asyncio.to_thread(rewriting.page, written, lambda url: rewriting.url(url, hop.prefix, own))
     for name in ("Content-Length", "Content-Encoding"):
         headers.pop(name, None)
     return web.Response(

@@ -23,11 +23,17 @@ _ATTRIBUTES = {
 """Attributes that hold a URL, by element (HTML's list of attributes)."""
 
 _TAG = re.compile(
-    r"<!--.*?-->|<([a-zA-Z][a-zA-Z0-9]*)((?:\s+[^\s=>\"'/]+(?:\s*=\s*(?:\"[^\"]*\"|'[^']*'|[^\s>\"']+))?|\s*/)*\s*)>",
+    r"<!--.*?(?:-->|\Z)"
+    r"|<([a-zA-Z][a-zA-Z0-9]*+)"
+    r"((?:\s++[^\s=<>\"'/]++(?:\s*+=\s*+(?:\"[^\"]*+\"|'[^']*+'|[^\s<>\"']++))?+|\s*+/)*+\s*+)>",
     re.DOTALL,
 )
-_RAW_TEXT = re.compile(r"(<(script|style|textarea|title)\b[^>]*>)(.*?)(?=</\2\s*>)", re.DOTALL | re.IGNORECASE)
-_ATTRIBUTE = re.compile(r"(\s)([^\s=>\"'/]+)(\s*=\s*)(\"[^\"]*\"|'[^']*'|[^\s>\"']+)")
+"""A comment or the start of an element. It never goes back over what it has read, so that no page takes it long."""
+_RAW_END = {
+    name: re.compile(rf"</{name}\s*+>", re.IGNORECASE) for name in ("script", "style", "textarea", "title")
+}  # fmt: skip
+"""The end of elements that hold text and no others."""
+_ATTRIBUTE = re.compile(r"(\s)([^\s=<>\"'/]++)(\s*+=\s*+)(\"[^\"]*+\"|'[^']*+'|[^\s<>\"']++)")
 
 
 def url(target: str, prefix: str, own_hosts: tuple[str, ...]) -> str:
@@ -45,24 +51,27 @@ def url(target: str, prefix: str, own_hosts: tuple[str, ...]) -> str:
 def page(text: str, rewrite: Callable[[str], str]) -> str:
     """A page with every URL of its elements rewritten; everything else, scripts and comments too, stays as it is."""
     done, position = [], 0
-    for raw in _RAW_TEXT.finditer(text):
-        done += [_elements(text[position : raw.start(3)], rewrite), raw[3]]
-        position = raw.end(3)
-    return "".join(done) + _elements(text[position:], rewrite)
+    while (found := _TAG.search(text, position)) is not None:
+        done += [text[position : found.start()], _element(found, rewrite)]
+        position = found.end()
+        end = _RAW_END.get((found[1] or "").lower())
+        if end is not None:
+            closing = end.search(text, position)
+            after = len(text) if closing is None else closing.start()
+            done.append(text[position:after])
+            position = after
+    return "".join(done) + text[position:]
 
 
-def _elements(text: str, rewrite: Callable[[str], str]) -> str:
-    def element(found: re.Match[str]) -> str:
-        names = _ATTRIBUTES.get((found[1] or "").lower())
-        if names is None:
-            return found[0]
+def _element(found: re.Match[str], rewrite: Callable[[str], str]) -> str:
+    names = _ATTRIBUTES.get((found[1] or "").lower())
+    if names is None:
+        return found[0]
 
-        def attribute(item: re.Match[str]) -> str:
-            if item[2].lower() not in names:
-                return item[0]
-            value = rewrite(html.unescape(item[4].strip("\"'")))
-            return f'{item[1]}{item[2]}{item[3]}"{html.escape(value)}"'
+    def attribute(item: re.Match[str]) -> str:
+        if item[2].lower() not in names:
+            return item[0]
+        value = rewrite(html.unescape(item[4].strip("\"'")))
+        return f'{item[1]}{item[2]}{item[3]}"{html.escape(value)}"'
 
-        return f"<{found[1]}{_ATTRIBUTE.sub(attribute, found[2])}>"
-
-    return _TAG.sub(element, text)
+    return f"<{found[1]}{_ATTRIBUTE.sub(attribute, found[2])}>"
