@@ -69,6 +69,13 @@ class ExtensionServer:
             return web.Response(status=302, headers={"Location": http.query["to"]})
         if "watch" in http.query:
             return await self._watch(http)
+        if "dies" in http.query:
+            response = web.StreamResponse(headers={"Content-Length": "1000"})
+            await response.prepare(http)
+            await response.write(b"begun")
+            assert http.transport is not None
+            http.transport.abort()
+            return response
         if http.headers.get("Upgrade") == "websocket":
             socket = web.WebSocketResponse()
             await socket.prepare(http)  # type: ignore[arg-type]  # what a plain server gives is enough for it
@@ -203,6 +210,17 @@ async def test_watches_and_upgrades_pass_through(aggregating: Running, extension
     async with aggregating.session.get(f"{aggregating.base}{path}?to=/api/v1/secrets") as answer:
         text = "the backend attempted to redirect this request, which is not permitted"
         assert (answer.status, await answer.text()) == (502, text)
+
+
+async def test_an_answer_that_breaks_off_is_not_filled_up(aggregating: Running, extension: ExtensionServer) -> None:
+    """Its client would read what is said of the failure as what is missing of the body."""
+    await register(aggregating, extension.peer)
+    await condition(aggregating, "v1.wardle.example.com", "True")
+    async with aggregating.session.get(f"{aggregating.base}/apis/wardle.example.com/v1/flunders?dies=1") as answer:
+        read = await answer.content.readexactly(5)
+        with pytest.raises((aiohttp.ClientError, asyncio.IncompleteReadError)):
+            await answer.content.readexactly(1)
+    assert read == b"begun"
 
 
 async def test_discovery_shows_what_others_serve(aggregating: Running, extension: ExtensionServer) -> None:

@@ -53,6 +53,19 @@ async def test_watches_in_flight_and_gone_are_seen(server: Running) -> None:
     assert await samples(server, "apiserver_request_total", verb="WATCH", resource="pods", code="200") == [1]
 
 
+async def test_nobody_makes_labels_up(server: Running, pki: Path) -> None:
+    """What is counted by its place is there, and asked for by somebody who may have it: labels are never forgotten."""
+    async with client_session(pki) as session:
+        stranger = Running(server.parts, session)
+        for query, credentials in (("watch=1", "Bearer none"), ("timeout=x", ""), ("", "Bearer none")):
+            await stranger.call("GET", f"/apis/made.up/v1/things?{query}", Authorization=credentials)
+    await server.call("POST", f"{PODS}/p/made.up?dryRun=x", {})
+    async with server.session.get(f"{server.base}/metrics") as answer:
+        text = await answer.text()
+    assert "made.up" not in text
+    assert sum(await samples(server, "apiserver_request_total", code="401")) == 2
+
+
 async def test_the_store_and_the_process_are_seen(server: Running, pki: Path) -> None:
     assert (await samples(server, "apiserver_storage_objects", resource="namespaces"))[0] == 4
     assert (await samples(server, "apiserver_storage_objects", resource="clusterroles.rbac.authorization.k8s.io"))[

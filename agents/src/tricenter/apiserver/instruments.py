@@ -143,19 +143,22 @@ class Instruments:
 
     def arrived(self, info: RequestInfo) -> None:
         """A request begins."""
-        if is_long(info):
-            self._long.labels(verb(info), *place(info)).inc()
-        else:
+        if not is_long(info):
             self._inflight["readOnly" if info.verb in _READS else "mutating"] += 1
 
-    def left(self, info: RequestInfo, *, dry_run: bool, code: int, seconds: float) -> None:
-        """A request is over; paths that nothing serves are counted together, so that labels stay few."""
+    def serves(self, info: RequestInfo) -> None:
+        """A request has come to what it asks for."""
+        if is_long(info):
+            self._long.labels(verb(info), *place(info)).inc()
+
+    def left(self, info: RequestInfo, *, dry_run: bool, code: int, seconds: float, served: bool) -> None:
+        """A request is over; what nothing serves is counted together, so that nobody makes labels up."""
         goes_on = is_long(info)
-        if goes_on:
-            self._long.labels(verb(info), *place(info)).dec()
-        else:
+        if not goes_on:
             self._inflight["readOnly" if info.verb in _READS else "mutating"] -= 1
-        where = place(info) if code not in (403, 404) else _UNSERVED
+        elif served:
+            self._long.labels(verb(info), *place(info)).dec()
+        where = place(info) if served and code not in (403, 404) else _UNSERVED
         labels = (verb(info), "All" if dry_run else "", *where)
         self._requests(*labels, str(code)).inc()
         if where[2] and not goes_on:

@@ -33,6 +33,8 @@ class Request(web.BaseRequest):
         self.trail: Trail | None = None
         self.seat: Seat | None = None
         """Of a watch: it is given back when the watch has begun."""
+        self.served = False
+        """Whether there is what the request asks for, and its client may have it."""
         self.status = 0
         """Of the answer, once its head has been written."""
 

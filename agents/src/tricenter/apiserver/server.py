@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from aiohttp import web
+from aiohttp import ClientError, web
 
 from tricenter.apiserver import errors, negotiation, requestinfo
 from tricenter.apiserver.aggregation.proxy import Aggregator
@@ -95,7 +95,7 @@ class Server:
             raise
         finally:
             seconds = time.perf_counter() - began
-            self._instruments.left(info, dry_run="dryRun" in http.query, code=code, seconds=seconds)
+            self._instruments.left(info, dry_run="dryRun" in http.query, code=code, seconds=seconds, served=http.served)
         return response
 
     async def _answered(self, http: Request, info: RequestInfo) -> web.StreamResponse:
@@ -104,10 +104,16 @@ class Server:
         try:
             response = await self._in_time(http, info)
         except errors.StatusError as error:
+            if http.status:
+                raise _cut(http, str(error)) from error
             response, status = answers.status(error, http.warnings), error.status()
         except (asyncio.CancelledError, ConnectionError):
             raise
         except Exception as problem:  # nothing about the inside leaves in a response
+            if http.status:
+                expected = isinstance(problem, ClientError)  # a backend that went away
+                log.warning("%s %s breaks off: %s", http.method, http.path, problem, exc_info=not expected)
+                raise _cut(http, "the answer cannot be ended") from problem
             if not _too_deep(problem):
                 log.exception("%s %s failed", http.method, http.path)
                 failure = errors.Internal("Internal error occurred: the server's log says more")
@@ -127,10 +133,7 @@ class Server:
             return await self._limits.overdue.within(seconds, self._answer(http, info))
         except TimeoutError as error:
             if http.status:
-                # The head is on its way, so that a Status would be read as a part of the answer.
-                if http.transport is not None:
-                    http.transport.abort()
-                raise ConnectionAbortedError("the client did not read the answer in time") from error
+                raise _cut(http, "the client did not read the answer in time") from error
             text = "Timeout: request did not complete within requested timeout - context deadline exceeded"
             raise errors.Timeout(text) from error
 
@@ -158,6 +161,7 @@ class Server:
             self._require(http, of_info(user, info))
         elsewhere = self._aggregator.find(info.path)
         if elsewhere is not None:
+            self._serve(http, info)
             return await self._aggregator.serve(http, user, elsewhere)
         if info.is_resource:
             return await self._resource(http, info, user)
@@ -194,6 +198,11 @@ class Server:
         if not decision.allowed:
             raise denied(request, decision.reason)
 
+    def _serve(self, http: Request, info: RequestInfo) -> None:
+        """Note that there is what a request asks for."""
+        http.served = True
+        self._instruments.serves(info)
+
     def _endpoint(self, path: str) -> Endpoint | None:
         """The handler of a path that is not a resource; `/readyz/etcd` belongs to `/readyz`."""
         path = path.rstrip("/") or "/"
@@ -225,17 +234,25 @@ class Server:
             annotations=http.annotations,
             warnings=http.warnings,
         )
+        handler = self._router.handler(call)
+        self._serve(http, info)
         if info.subresource not in _UNTRANSFORMED:
             writeoptions.check(call)
         if resource.kind.warning:
             call.warn(resource.kind.warning)
             call.annotate("k8s.io/deprecated", "true")
             self._instruments.deprecated(info)
-        handler = self._router.handler(call)
         if info.verb in _WRITES and info.subresource not in _UNTRANSFORMED:
             # A client that goes away does not interrupt a write half way.
             return await asyncio.shield(asyncio.ensure_future(handler(call)))
         return await handler(call)
+
+
+def _cut(http: Request, why: str) -> ConnectionAbortedError:
+    """End a connection whose answer has begun: a Status behind its head would be read as a part of it."""
+    if http.transport is not None:
+        http.transport.abort()
+    return ConnectionAbortedError(why)
 
 
 def _cluster_scoped(info: RequestInfo) -> RequestInfo:
