@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import ipaddress
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,13 @@ import orjson
 import pytest
 from apiserver_harness import EtcdProcess, Running, client_session, make_config
 
+from tricenter.apimachinery import times
 from tricenter.apiserver import assembly, errors
 from tricenter.apiserver.bootstrap import bootstrap
+from tricenter.apiserver.registry import addresses
+from tricenter.apiserver.registry.allocation import Allocation
 from tricenter.apiserver.rest import evicting
+from tricenter.apiserver.storage import encoding
 
 pytestmark = pytest.mark.etcd
 
@@ -237,6 +242,19 @@ async def test_a_pod_goes_gracefully_from_its_node(server: Running) -> None:
     assert code == 404
 
 
+async def test_a_pod_that_is_ending_is_only_told_to_hurry(server: Running) -> None:
+    """BeforeDelete: a delete that names no time, as controllers send it, does not shorten what a drain has granted."""
+    await account(server)
+    await server.call("POST", PODS, pod("p", nodeName="n1"))
+    _, first = await server.call("DELETE", f"{PODS}/p", {"gracePeriodSeconds": 3600})
+    for asked in ({}, {"gracePeriodSeconds": 7200}, {"propagationPolicy": "Orphan"}):
+        assert (await server.call("DELETE", f"{PODS}/p", asked)) == (200, first)
+    _, hurried = await server.call("DELETE", f"{PODS}/p", {"gracePeriodSeconds": 600})
+    ends = [times.parse(item["metadata"]["deletionTimestamp"]) for item in (first, hurried)]
+    assert (ends[0] - ends[1]).total_seconds() == 3000
+    assert hurried["metadata"]["deletionGracePeriodSeconds"] == 600
+
+
 async def test_a_pod_without_a_node_goes_at_once(server: Running) -> None:
     await account(server)
     await server.call("POST", PODS, pod("p"))
@@ -253,7 +271,10 @@ async def test_finalizers_keep_an_object(server: Running) -> None:
     assert code == 200
     assert marked["metadata"]["deletionTimestamp"]
     media = {"Content_Type": "application/merge-patch+json"}
-    await server.call("PATCH", f"{CONFIG_MAPS}/x", orjson.dumps({"metadata": {"finalizers": None}}), **media)
+    freed = orjson.dumps({"metadata": {"finalizers": None}})
+    code, last = await server.call("PATCH", f"{CONFIG_MAPS}/x", freed, **media)
+    assert code == 200
+    assert "finalizers" not in last["metadata"]
     code, _ = await server.call("GET", f"{CONFIG_MAPS}/x")
     assert code == 404
 
@@ -375,6 +396,31 @@ async def test_a_taken_address_is_refused_and_a_freed_one_is_free(server: Runnin
     await server.call("DELETE", f"{SERVICES}/a")
     code, second = await server.call("POST", SERVICES, service("b", clusterIP=address))
     assert (code, second["spec"]["clusterIPs"]) == (201, [address])
+
+
+async def test_an_address_of_another_network_is_refused(server: Running) -> None:
+    """Every node rewrites what goes to a cluster address: nobody is to have the address of somebody else for one."""
+    network = ipaddress.ip_network(server.parts.config.service_cidr)
+    elsewhere = "the provided network does not match the current range"
+    outside = f"is not in the valid range. The range of valid IPs is {network}"
+    for address, why in (("8.8.8.8", elsewhere), (str(network[0]), outside), (str(network[-1]), outside)):
+        code, refused = await server.call("POST", SERVICES, service("a", clusterIP=address))
+        assert (code, why in refused["message"]) == (422, True), refused
+
+
+async def test_an_address_that_is_freed_late_stays_with_who_has_it_by_then(server: Running) -> None:
+    config, store, resources = server.parts.config, server.parts.store, server.parts.resources
+    allocation = Allocation(store, resources, config.service_cidr, config.nodeport_range)
+    _, old = await server.call("POST", SERVICES, service("a"))
+    key, place = addresses.key(old["spec"]["clusterIP"]), resources["", "services"].key("default", "a")
+    gone = await store.delete(place, int(old["metadata"]["resourceVersion"]))
+    held = await store.get(key)
+    assert held is not None
+    await store.replace(key, encoding.dump(addresses.claim(old["spec"]["clusterIP"], old)), held.revision)
+    await allocation.release([key], gone)
+    assert await store.get(key) is not None
+    await allocation.undo([key])
+    assert await store.get(key) is None
 
 
 async def test_an_update_keeps_address_and_ports(server: Running) -> None:

@@ -16,6 +16,7 @@ from tricenter.apiserver import errors
 from tricenter.apiserver.registry import addresses, nodeports
 from tricenter.apiserver.resources import Resource, Resources
 from tricenter.apiserver.storage import encoding
+from tricenter.apiserver.storage.etcd import LARGEST_REVISION
 from tricenter.apiserver.storage.store import Lost, Store
 
 Object = dict[str, Any]
@@ -60,10 +61,14 @@ class Allocation:
         return [key for key in self.held(resource, old) if key not in still]
 
     async def undo(self, keys: list[str]) -> None:
-        """Give keys back."""
+        """Give back keys that were taken for a Service that was not written."""
+        await self.release(keys, LARGEST_REVISION)
+
+    async def release(self, keys: list[str], revision: int) -> None:
+        """Give back keys that a Service has let go at a revision, unless another one has taken them since."""
         for key in keys:
             present = await self._store.get(key)
-            if present is not None:
+            if present is not None and present.revision < revision:
                 try:
                     await self._store.delete(key, present.revision)
                 except Lost:
@@ -93,12 +98,18 @@ class Allocation:
             addresses.assign(new, await self._free_address(new, taken))
             return
         for address in given:
-            if address not in have and not await self._take(
-                addresses.key(address), addresses.claim(address, new), taken
-            ):
-                raise _refused(
-                    new, "spec.clusterIPs", given, f"failed to allocate IP {address}: provided IP is already allocated"
-                )
+            if address not in have and (why := await self._address_hindrance(address, new, taken)):
+                raise _refused(new, "spec.clusterIPs", given, f"failed to allocate IP {address}: {why}")
+
+    async def _address_hindrance(self, address: str, new: Object, taken: list[str]) -> str:
+        """Take an address that a Service names; why it cannot be had, if so (registry/core/service/ipallocator)."""
+        wanted, network = ipaddress.ip_address(address), self._network
+        if wanted not in network:
+            return "the provided network does not match the current range"
+        if wanted in (network.network_address, network.broadcast_address):
+            return f"the provided IP ({address}) is not in the valid range. The range of valid IPs is {network}"
+        free = await self._take(addresses.key(address), addresses.claim(address, new), taken)
+        return "" if free else "provided IP is already allocated"
 
     async def _free_address(self, obj: Object, taken: list[str]) -> str:
         low, count = int(self._network.network_address), self._network.num_addresses

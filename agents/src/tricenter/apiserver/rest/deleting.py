@@ -111,7 +111,7 @@ class Deleting:
         stored = await self._store.update(key, written.known(call.resource, key), step)
         if stored is None:
             raise errors.not_found(call.target)
-        await self._allocation.undo(held)
+        await self._allocation.release(held, stored.revision)
         return Written(call.resource, stored), gone
 
     async def _rehearse(self, call: Call, key: str, step: Any) -> tuple[Written, bool]:
@@ -167,9 +167,15 @@ def check_preconditions(call: Call, obj: Object, wanted: DeleteOptions) -> None:
 
 
 def marked(strategy: Strategy, obj: Object, wanted: DeleteOptions) -> Object | None:
-    """The object as it waits for its end, or None when nothing keeps it."""
+    """The object as it waits for its end, or None when nothing keeps it.
+
+    What ends gracefully already may only be told to hurry (BeforeDelete in registry/rest/delete.go).
+    """
     strategy.prepare_delete(obj)
     metadata = obj["metadata"]
+    pending = metadata.get("deletionGracePeriodSeconds")
+    if pending and (wanted.grace is None or wanted.grace >= pending):
+        return obj
     finalizers = [item for item in metadata.get("finalizers") or () if item not in (FOREGROUND, ORPHAN)]
     kept = [item for item in metadata.get("finalizers") or () if item in (FOREGROUND, ORPHAN)]
     if wanted.propagation == "Orphan":
@@ -190,14 +196,16 @@ def marked(strategy: Strategy, obj: Object, wanted: DeleteOptions) -> Object | N
 
 
 def _stamp(strategy: Strategy, obj: Object, grace: int) -> None:
-    """Write when the object is to go; a later delete may only bring that forward."""
+    """Write when the object is to go; a later delete may only bring that forward, and counts from the first one."""
     metadata = obj["metadata"]
     previous = metadata.get("deletionGracePeriodSeconds")
     if metadata.get("deletionTimestamp"):
         if previous is None or grace >= previous:
             return
+        asked = times.parse(metadata["deletionTimestamp"]) - dt.timedelta(seconds=min(previous, _FAR))
     else:
         strategy.mark_deleted(obj)
-    end = times.now() + dt.timedelta(seconds=min(grace, _FAR))
+        asked = times.now()
+    end = asked + dt.timedelta(seconds=min(grace, _FAR))
     metadata["deletionTimestamp"] = times.rfc3339(end)
     metadata["deletionGracePeriodSeconds"] = grace

@@ -142,17 +142,20 @@ class Writes:
         """The same, None when there is no such object.
 
         `change` leaves the object it is given as it is. An object that waits for its end goes with the update that
-        removes its last finalizer.
+        removes its last finalizer, which is answered with the object as the update leaves it (deleteWithoutFinalizers).
         """
         strategy = strategies.of(call.resource.kind)
         key = call.key
         taken: list[str] = []
         released: list[str] = []
+        ended: Object | None = None
 
         async def step(stored: Object) -> Object | None:
+            nonlocal ended
             old = conversion.to_served(call.resource, stored)
             new = await change(old)
-            if _finished(new, strategy.finalizers(new)):
+            ended = new if _finished(new, strategy.finalizers(new)) else None
+            if ended is not None:
                 released[:] = self._allocation.held(call.resource, old)
                 return None
             await self._allocation.undo(taken)
@@ -173,8 +176,8 @@ class Writes:
         if stored is None:
             await self._allocation.undo(taken)
             return None
-        await self._allocation.undo(released)
-        return Written(call.resource, stored)
+        await self._allocation.release(released, stored.revision)
+        return Written(call.resource, stored if ended is None else ended)
 
     async def _rehearse(self, call: Call, key: str, change: Change) -> Written | None:
         stored = await self._store.get(key)
