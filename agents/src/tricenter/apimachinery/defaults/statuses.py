@@ -5,7 +5,7 @@ comes back when an update leaves it out; so is the status itself, which is no po
 """
 
 from collections.abc import Mapping
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 from tricenter.apimachinery.records import Kind
@@ -46,7 +46,7 @@ def fill(kind: Kind, obj: Object) -> None:
         _fill(obj.setdefault("status", {}), always)
 
 
-@cache
+@lru_cache(maxsize=1024)
 def _of(kind: Kind) -> Mapping[str, Any] | None:
     """The members that a kind's status always has; None for kinds without a status."""
     if kind.subresource("status") is None:

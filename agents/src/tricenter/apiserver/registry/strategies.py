@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 
 from tricenter.apimachinery.kinds import Kind
 from tricenter.apiserver.registry.customresources import CustomStrategy, DefinitionStrategy
@@ -37,7 +37,7 @@ _OWN: dict[tuple[str, str], type[Strategy]] = {
 }
 
 
-@cache
+@lru_cache(maxsize=1024)
 def of(kind: Kind) -> Strategy:
     """The strategy of a kind."""
     default = CustomStrategy if kind.structural is not None else Strategy

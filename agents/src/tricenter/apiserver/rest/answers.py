@@ -19,8 +19,6 @@ _DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 _YAML_UP_TO = 64 * 1024
 """Bytes of JSON that are written again as YAML in blocks; JSON is YAML too, so more is sent as it is."""
 _PIECE = 256 * 1024
-_COMPRESS_FROM = 128 * 1024
-"""Upstream compresses answers from this size on."""
 
 
 _WARNING, _WARNED = 256, 4096
@@ -78,9 +76,9 @@ def success(details: dict[str, Any]) -> dict[str, Any]:
 
 
 async def pieces(http: web.BaseRequest, parts: Iterable[bytes], size: int) -> web.StreamResponse:
-    """A long body, written in pieces: memory stays flat and other requests get their turn in between."""
+    """A long body, written in pieces, compressed for who takes that: memory stays flat and others get their turn."""
     response = web.StreamResponse(headers={"Content-Type": JSON, "Cache-Control": "no-cache, private"})
-    squeeze = zlib.compressobj(1, wbits=31) if size >= _COMPRESS_FROM and accepts_gzip(http) else None
+    squeeze = zlib.compressobj(1, wbits=31) if accepts_gzip(http) else None
     if squeeze is None:
         response.content_length = size
     else:

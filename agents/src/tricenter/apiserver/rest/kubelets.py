@@ -15,11 +15,12 @@ from urllib.parse import quote, urlencode
 
 import aiohttp
 from aiohttp import web
+from multidict import CIMultiDict
 
 from tricenter.apiserver import errors
 from tricenter.apiserver.config import Config
 from tricenter.apiserver.resources import Resources
-from tricenter.apiserver.rest import logoptions, translating, tunnel
+from tricenter.apiserver.rest import forwarding, logoptions, translating, tunnel
 from tricenter.apiserver.rest.call import Call
 from tricenter.apiserver.rest.reads import Reads
 from tricenter.apiserver.rest.router import Handler, Special
@@ -35,7 +36,9 @@ _STREAMS = {"stdin": "input", "stdout": "output", "stderr": "error"}
 _LOG_PARAMETERS = (
     "follow", "previous", "sinceSeconds", "sinceTime", "tailLines", "limitBytes", "timestamps", "stream",
 )  # fmt: skip
-_PIECE = 64 * 1024
+_LOG_HEADERS = {"Content-Type": "text/plain", "Cache-Control": "no-cache, private"}
+_REFUSAL = 50_000
+"""Most bytes that are read of why a log cannot be had (registry/generic/rest/response_checker.go)."""
 
 
 @dataclass(frozen=True)
@@ -109,13 +112,15 @@ class Kubelets:
         url = f"https://{place.authority}{path}?{urlencode(query)}"
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=tunnel.CONNECT_SECONDS)
         connector = aiohttp.TCPConnector(ssl=self.context(), force_close=True)
-        try:
-            async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session, session.get(url) as got:
+        async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
+            try:
+                got = await session.get(url)
+            except (aiohttp.ClientError, OSError) as error:
+                raise _unreachable(place, error) from error
+            async with got:
                 if got.status != web.HTTPOk.status_code:
-                    raise _failed(got.status, await got.text(), call)
-                return await _pass_on(call, got)
-        except aiohttp.ClientConnectorError as error:
-            raise _unreachable(place, error) from error
+                    raise _failed(got.status, (await got.content.read(_REFUSAL)).decode(errors="replace"), call)
+                return await forwarding.pass_on(call.http, got, CIMultiDict(_LOG_HEADERS))
 
     async def stream(self, call: Call) -> web.StreamResponse:
         """exec, attach or port-forward."""
@@ -160,17 +165,6 @@ def _parameters(call: Call) -> list[tuple[str, str]]:
     return found
 
 
-async def _pass_on(call: Call, got: aiohttp.ClientResponse) -> web.StreamResponse:
-    response = web.StreamResponse(headers={"Content-Type": "text/plain", "Cache-Control": "no-cache, private"})
-    response.enable_chunked_encoding()
-    await response.prepare(call.http)
-    async for piece in got.content.iter_any():
-        for start in range(0, len(piece), _PIECE):
-            await response.write(piece[start : start + _PIECE])
-    await response.write_eof()
-    return response
-
-
 def _failed(code: int, text: str, call: Call) -> errors.StatusError:
     """The kubelet's refusal as ours."""
     message = text.strip()[:1000] or f"the kubelet answered {code}"
@@ -183,8 +177,9 @@ def _failed(code: int, text: str, call: Call) -> errors.StatusError:
     )
 
 
-def _unreachable(place: Place, error: OSError) -> errors.StatusError:
-    return errors.Internal(f"error dialing backend: {place.authority}: {error.strerror or error}")
+def _unreachable(place: Place, error: Exception) -> errors.StatusError:
+    why = getattr(error, "strerror", None) or str(error) or "i/o timeout"
+    return errors.Internal(f"error dialing backend: {place.authority}: {why}")
 
 
 def container_of(pod: Object, wanted: str, target: errors.Target) -> str:

@@ -53,8 +53,8 @@ class Proxying:
         """To one of a Service's endpoints."""
         wanted = locations.split(call.info.name, "service")
         service = await self._object(call, wanted.name)
-        found = [self._slices.entries[key].load() for key in self._slices.keys(call.info.namespace)]
-        own = [item for item in found if (item["metadata"].get("labels") or {}).get(_SERVICE_NAME) == wanted.name]
+        found = (self._slices.entries[key] for key in self._slices.keys(call.info.namespace))
+        own = [entry.load() for entry in found if entry.labels.get(_SERVICE_NAME) == wanted.name]
         return await _forward(call, locations.of_service(service, own, self._pod, wanted))
 
     async def node(self, call: Call) -> web.StreamResponse:

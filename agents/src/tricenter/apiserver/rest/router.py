@@ -48,7 +48,7 @@ class Router:
             allowed = kind.verbs
         handler = self._general.get((info.verb, info.subresource))
         misplaced = not info.subresource and bool(info.name) == (info.verb == "create") and info.verb in _ONE_PLACE
-        if misplaced or info.verb not in allowed or handler is None or (kind.storage_prefix is None and not special):
+        if misplaced or info.verb not in allowed or handler is None or kind.storage_prefix is None:
             raise _not_allowed(call)
         return handler
 

@@ -86,7 +86,7 @@ async def _accept(http: web.BaseRequest, protocol: str) -> web.WebSocketResponse
 
 
 async def _first_of(*tasks: asyncio.Task[None]) -> None:
-    """Wait until one of the tasks ends, and end the others; raises what it raised."""
+    """Wait until one of the tasks ends, however it does, and end the others."""
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -187,7 +187,7 @@ class Translation:
         elif isinstance(frame, spdy.Data) and frame.content:
             channel = next((item for item, number in self._streams.items() if number == frame.stream), None)
             if channel == _ERROR:
-                self._status += frame.content
+                self._status = (self._status + frame.content)[: upgrades.PIECE]
             elif channel is not None:
                 await self._client.send_bytes(bytes([channel]) + frame.content)
 
