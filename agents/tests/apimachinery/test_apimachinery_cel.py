@@ -48,6 +48,7 @@ def evaluate(expression: str, value: Any = None, kind: str = "dyn") -> Any:
         ("string(cidr('192.168.1.5/24').masked()) + ' ' + string(cidr('192.168.1.5/24').ip())", None,
          "192.168.1.0/24 192.168.1.5"),
         ("format.dns1123Label().validate(self).hasValue() && !format.named('no').hasValue()", "A", True),
+        ("size(self) > 0 && format.dns1123Label().validate(self) != null", "a", True),
         ("format.named('uuid').value().validate(self).hasValue()", "123e4567-e89b-12d3-a456-426614174000", False),
         ("semver('v1.02', true).isLessThan(semver('1.2.1-alpha')) && semver('1.0.0-rc.1').major() == 1", None, True),
     ],

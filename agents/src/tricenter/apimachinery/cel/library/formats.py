@@ -86,8 +86,9 @@ def _or_value(value: dict[str, Any], other: Any) -> Any:
 
 FUNCTIONS = (
     *(Function(f"format.{name}", (), MAP, lambda name=name: opaque(_FORMAT, name), member=False) for name in _FORMATS),
-    Function("format.named", ("string",), MAP, _named, member=False),
-    Function("validate", (MAP, "string"), MAP, _validate),
+    # An optional may be compared with null: it never is.
+    Function("format.named", ("string",), "dyn", _named, member=False),
+    Function("validate", (MAP, "string"), "dyn", _validate),
     Function("hasValue", (MAP,), "bool", lambda value: bool(unwrap(_OPTIONAL, value))),
     Function("value", (MAP,), "dyn", _value),
     *(Function("orValue", (MAP, kind), "dyn", _or_value) for kind in KINDS),
