@@ -85,6 +85,8 @@ def test_server_side_apply_removes_what_only_it_owned(k: Any) -> None:
 def test_client_side_apply_is_taken_over_by_the_server(k: Any) -> None:
     applied(k, config_map("moved", a="1", b="1"))
     k("apply", "--server-side", "-f", "-", stdin=json.dumps(config_map("moved", a="2")))
+    # the annotation follows, so that one can go back to client-side apply
+    assert json.loads(k("apply", "view-last-applied", "cm/moved", "-o", "json"))["data"] == {"a": "2"}
     assert k.json("get", "cm", "moved")["data"] == {"a": "2"}
 
 

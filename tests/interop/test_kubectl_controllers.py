@@ -60,6 +60,14 @@ def test_a_job_completes_and_one_that_fails_says_why(k: Any) -> None:
     assert "BackoffLimitExceeded" in k("describe", "job", "bad")
 
 
+def test_a_schedule_whose_time_never_comes_is_told(k: Any, eventually: Any) -> None:
+    k("create", "cronjob", "leap", f"--image={IMAGE}", "--schedule=59 23 31 2 *", "--", "true")
+    text = "invalid schedule: 59 23 31 2 * : time difference between two schedules is less than 1 second"
+    columns = "jsonpath={range .items[*]}{.type} {.reason} {.message}{end}"
+    about = ("get", "events", "--field-selector=involvedObject.name=leap", "-o", columns)
+    eventually(lambda: k(*about) == f"Warning InvalidSchedule {text}")
+
+
 @pytest.mark.usefixtures("nodes")
 def test_a_job_from_a_cron_job(k: Any) -> None:
     k("create", "cronjob", "nightly", f"--image={IMAGE}", "--schedule=0 3 * * *", "--", "true")

@@ -248,9 +248,11 @@ async def test_pods_leave_a_lost_node_when_the_site_says(
             assert await tolerated(site, "patient", patient) == {UNREACHABLE: None, NOT_READY: 60}
 
 
-async def test_a_pod_written_anew_without_its_default_tolerations_keeps_them(server: Running, account: None) -> None:
-    """The plugin handles updates too; without that every `kubectl replace` of a manifest would take them away."""
+async def test_a_pod_written_anew_keeps_what_admission_gave_it(server: Running, account: None) -> None:
+    """The plugins handle updates too, without that `kubectl replace` of a pod's manifest would be refused."""
     _, made = await server.call("POST", PODS, pod("again"))
-    assert len(made["spec"].pop("tolerations")) == 2
+    given = {field: made["spec"].pop(field) for field in ("tolerations", "priority", "preemptionPolicy")}
+    made["metadata"]["labels"] = {"written": "anew"}
     code, said = await server.call("PUT", f"{PODS}/again", made)
-    assert (code, len(said["spec"]["tolerations"])) == (200, 2), said
+    assert (code, said["metadata"]["labels"]) == (200, {"written": "anew"}), said
+    assert {field: said["spec"][field] for field in given} == given

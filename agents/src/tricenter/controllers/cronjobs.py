@@ -172,6 +172,9 @@ class CronJobs(Controller):
                 self._tell(cron_job, WARNING, "UnparseableSchedule", text)
             return None
         if found is None:
+            if wait is None:  # a 31st of February
+                text = "time difference between two schedules is less than 1 second"
+                self._tell(cron_job, WARNING, "InvalidSchedule", f"invalid schedule: {spec['schedule']} : {text}")
             return wait
         if found.missed > _MANY:
             text = (

@@ -14,8 +14,8 @@ _FIELD_VALIDATION = (
 )
 _FORCE = ("force", "boolean", "Apply requests take fields over from other managers instead of failing with a conflict.")
 _SELECTING = (
-    ("labelSelector", "string", "Restricts the returned objects by their labels. Defaults to everything."),
-    ("fieldSelector", "string", "Restricts the returned objects by their fields. Defaults to everything."),
+    ("labelSelector", "string", "Restricts the list of returned objects by their labels. Defaults to everything."),
+    ("fieldSelector", "string", "Restricts the list of returned objects by their fields. Defaults to everything."),
     ("resourceVersion", "string", "Constraint on what resource versions a request may be served from."),
     ("resourceVersionMatch", "string", "How resourceVersion is applied to list calls."),
     ("continue", "string", "Token of an earlier list response, to go on from where it ended."),

@@ -21,7 +21,9 @@ class Priority(Plugin):
         self._classes = resources["scheduling.k8s.io", "priorityclasses"].objects
 
     async def mutate(self, attributes: Attributes) -> None:
-        """Fill in the priority and the preemption policy."""
+        """Fill in the priority and the preemption policy; an update that does not name them leaves them as they are."""
+        if attributes.old is not None and attributes.resource == ("", "pods") and not attributes.subresource:
+            _keep(attributes.old.get("spec") or {}, attributes.obj.get("spec") or {})
         if not attributes.creates("", "pods"):
             return
         spec = attributes.obj.setdefault("spec", {})
@@ -64,6 +66,12 @@ class Priority(Plugin):
             if other.get("globalDefault") and name != obj["metadata"].get("name"):
                 text = f"PriorityClass {name} is already marked as default. Only one default can exist"
                 raise errors.forbidden(attributes.target, text)
+
+
+def _keep(old: Object, new: Object) -> None:
+    for field in ("priority", "preemptionPolicy"):
+        if new.get(field) is None and old.get(field) is not None:
+            new[field] = old[field]
 
 
 class DefaultTolerationSeconds(Plugin):
