@@ -75,6 +75,7 @@ class Site:
 
     PREFIXES = (
         "site_",
+        "etcd_",
         "center_",
         "location_",
         "rack_",
