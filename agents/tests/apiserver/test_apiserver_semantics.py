@@ -170,6 +170,7 @@ async def test_components_are_there_when_their_lease_is_held(server: Running) ->
     [
         ("/api/v1/componentstatuses", "v1 ComponentStatus is deprecated in v1.19+"),
         ("/api/v1/endpoints", "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"),
+        ("/api/v1/endpoints?watch=1", "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"),
     ],
 )
 async def test_deprecated_resources_say_so(server: Running, path: str, said: str) -> None:

@@ -9,6 +9,9 @@ from typing import Any, Generic, TypeVar
 
 import orjson
 
+LONGEST = 256
+"""Characters of texts that are remembered as they are: who sends long ones shall fill no memory."""
+
 _BEGIN = b'"kube-api-access-'
 _MADE = re.compile(_BEGIN + rb'[a-z0-9]{5}"')
 _MASK = b"\xff"

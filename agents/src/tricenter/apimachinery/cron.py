@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
+from tricenter.apimachinery import alike
+
 _MONTHS = {name: number for number, name in enumerate(
     ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"), 1)}  # fmt: skip
 _DAYS = {name: number for number, name in enumerate(("sun", "mon", "tue", "wed", "thu", "fri", "sat"))}
@@ -104,9 +106,12 @@ def _real(local: dt.datetime, zone: dt.tzinfo) -> dt.datetime | None:
     return moment if moment.astimezone(zone).replace(tzinfo=None) == local else None
 
 
-@lru_cache(maxsize=1024)
 def parse(text: str) -> Schedule | Every:
     """Read a schedule. Raises CronError, worded as upstream words it."""
+    return _known(text) if len(text) <= alike.LONGEST else _parsed(text)
+
+
+def _parsed(text: str) -> Schedule | Every:
     text = text.strip()
     if text.startswith("@every "):
         return Every(max(1, int(_duration(text.removeprefix("@every ")))))
@@ -121,6 +126,9 @@ def parse(text: str) -> Schedule | Every:
         frozenset(_field(field, *bounds)) for field, bounds in zip(fields, _BOUNDS, strict=True)
     )
     return Schedule(minutes, hours, days, months, weekdays, _open(fields[2]) or _open(fields[4]))
+
+
+_known = lru_cache(maxsize=1024)(_parsed)
 
 
 def _open(field: str) -> bool:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from tricenter.apiserver.rest import answers
+
 if TYPE_CHECKING:
     from tricenter.apiserver.audit.trail import Trail
     from tricenter.apiserver.flow.seats import Seat
@@ -41,6 +43,8 @@ class Request(web.BaseRequest):
     async def _prepare_hook(self, response: web.StreamResponse) -> None:
         """Called by aiohttp before the head of any answer is written."""
         response.headers.update(self.answered)
+        for warning in answers.header_warnings(self.warnings):
+            response.headers.add("Warning", warning)
         self.status = response.status
         if self.seat is not None:
             self.seat.release()

@@ -106,7 +106,7 @@ class Server:
         except errors.StatusError as error:
             if http.status:
                 raise _cut(http, str(error)) from error
-            response, status = answers.status(error, http.warnings), error.status()
+            response, status = answers.status(error), error.status()
         except (asyncio.CancelledError, ConnectionError):
             raise
         except Exception as problem:  # nothing about the inside leaves in a response

@@ -152,11 +152,6 @@ class Client:
             options["propagationPolicy"] = propagation
         return await self._call("DELETE", res.path(namespace, name), None, options)
 
-    async def delete_collection(self, res: Resource, namespace: str | None = None) -> None:
-        """Delete all objects of the resource (in the namespace)."""
-        options = {"apiVersion": "v1", "kind": "DeleteOptions"}
-        await self._call("DELETE", res.path(namespace), None, options)
-
     async def watch(
         self,
         res: Resource,

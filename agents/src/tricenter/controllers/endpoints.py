@@ -21,7 +21,6 @@ MANAGED_BY = "endpointslice-controller.k8s.io"
 SERVICE_LABEL = "kubernetes.io/service-name"
 MANAGED_BY_LABEL = "endpointslice.kubernetes.io/managed-by"
 HEADLESS_LABEL = "service.kubernetes.io/headless"
-TRIGGER_ANNOTATION = "endpoints.kubernetes.io/last-change-trigger-time"
 MOST_ENDPOINTS = 100
 
 _ZONE = "topology.kubernetes.io/zone"

@@ -25,7 +25,7 @@ def element_key(item: Any, kind: Type) -> str:
         raise TypedError(
             f"associative list with keys may not have {'a null element' if item is None else 'non-map elements'}"
         )
-    if len(kind.keys) == 1 and isinstance(value := item.get(kind.keys[0]), str):
+    if len(kind.keys) == 1 and isinstance(value := item.get(kind.keys[0]), str) and len(value) <= alike.LONGEST:
         return _named(kind.keys[0], value)
     found = {}
     for name in kind.keys:
@@ -272,16 +272,18 @@ def _merge_lists(old: list[Any], new: list[Any], kind: Type) -> list[Any]:
     if len(wanted) != len(right):
         raise TypedError("duplicate entries in an associative list")
     result: list[Any] = []
+    taken: set[str] = set()
     at = 0
     for key, item in right:
-        while at < len(left) and left[at][0] not in wanted:
-            result.append(left[at][1])
+        while at < len(left) and (left[at][0] not in wanted or left[at][0] in taken):
+            if left[at][0] not in wanted:
+                result.append(left[at][1])
             at += 1
         if at < len(left) and left[at][0] == key:
             at += 1
         elif key in known:
             # the order changed: this element was taken from further on, skip it when we come there
-            left = [entry for index, entry in enumerate(left) if index < at or entry[0] != key]
+            taken.add(key)
         result.append(merge(known[key], item, kind.element) if key in known else item)
     return result + [item for key, item in left[at:] if key not in wanted]
 

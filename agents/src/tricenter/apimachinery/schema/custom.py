@@ -21,7 +21,6 @@ _IGNORED = {"default", "description", "example", "externalDocs", "format", "id",
 _BY_NAME = ("properties",)
 _CHILDREN = ("items", "additionalProperties", "not")
 _LISTS = ("allOf", "anyOf", "oneOf")
-_ALTERNATIVES = {"integer", "string"}
 
 Kinds = jsonschema_rs.ValidationErrorKind
 

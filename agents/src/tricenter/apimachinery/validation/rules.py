@@ -7,7 +7,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
-from tricenter.apimachinery import fielderrors, names, quantity, selectors
+from tricenter.apimachinery import alike, fielderrors, names, quantity, selectors
 from tricenter.apimachinery.fielderrors import FieldError
 
 Object = dict[str, Any]
@@ -37,7 +37,8 @@ def sub(obj: Object | None, key: str) -> Object:
 
 def named(check: Callable[[str], list[str]], value: Any, path: str) -> Errors:
     """A syntax check of `names` on a value."""
-    reasons = _reasons(check, str(value))
+    text = str(value)
+    reasons = _reasons(check, text) if len(text) <= alike.LONGEST else check(text)
     return iter([fielderrors.invalid(path, value, reason) for reason in reasons]) if reasons else _NOTHING
 
 

@@ -57,15 +57,11 @@ class Reviews:
         obj["spec"] = obj.get("spec") or {}
         return obj
 
-    def _answer(self, call: Call, obj: Object) -> web.StreamResponse:
-        obj["metadata"].setdefault("creationTimestamp", None)
-        return answers.json(obj, code=201, warnings=call.warnings)
-
     async def self_access(self, call: Call) -> web.StreamResponse:
         """May I?"""
         obj = await self._body(call)
         _refuse(call, [*_attributes(obj["spec"]), *_nameless(obj["metadata"])])
-        return self._decided(call, obj, call.user)
+        return self._decided(obj, call.user)
 
     async def access(self, call: Call) -> web.StreamResponse:
         """May they?"""
@@ -77,14 +73,14 @@ class Reviews:
         user = User(spec.get("user", ""), spec.get("uid", ""), tuple(spec.get("groups") or ()), extra)
         if namespace and (spec.get("resourceAttributes") or {}).get("namespace") != namespace:
             raise errors.BadRequest(f"spec.resourceAttributes.namespace must match namespace: {namespace}")
-        return self._decided(call, obj, user)
+        return self._decided(obj, user)
 
-    def _decided(self, call: Call, obj: Object, user: User) -> web.StreamResponse:
+    def _decided(self, obj: Object, user: User) -> web.StreamResponse:
         decision = self._authorizer.decide(_request(user, obj["spec"]))
         obj["status"] = {"allowed": decision.allowed}
         if decision.reason:
             obj["status"]["reason"] = decision.reason
-        return self._answer(call, obj)
+        return _answered(obj)
 
     async def self_rules(self, call: Call) -> web.StreamResponse:
         """What may I do in a namespace?"""
@@ -102,7 +98,7 @@ class Reviews:
             "nonResourceRules": [rule for rule in written if "nonResourceURLs" in rule],
             "incomplete": bool(call.user.node),
         }
-        return self._answer(call, obj)
+        return _answered(obj)
 
     async def self_subject(self, call: Call) -> web.StreamResponse:
         """Who am I?"""
@@ -110,7 +106,7 @@ class Reviews:
         obj.pop("spec", None)
         obj["metadata"]["creationTimestamp"] = times.now_rfc3339()
         obj["status"] = {"userInfo": call.user.info()}
-        return self._answer(call, obj)
+        return _answered(obj)
 
     async def token(self, call: Call) -> web.StreamResponse:
         """Whose token is this?"""
@@ -122,12 +118,12 @@ class Reviews:
             user, claims = self._authenticator.of_any_token(obj["spec"].get("token", ""), audiences)
         except TokenError as error:
             obj["status"] = {"authenticated": False, "user": {}, "error": str(error)}
-            return self._answer(call, obj)
+            return _answered(obj)
         named = claims.get("aud", [self._config.service_account_issuer])
         given = named if isinstance(named, list) else [named]
         matching = [audience for audience in given if not audiences or audience in audiences]
         obj["status"] = {"authenticated": True, "user": user.info(), "audiences": matching}
-        return self._answer(call, obj)
+        return _answered(obj)
 
 
 def _attributes(spec: Object) -> Iterator[FieldError]:
@@ -200,3 +196,8 @@ def _request(user: User, spec: Object) -> Request:
         name=resource.get("name", ""),
         namespace=resource.get("namespace", ""),
     )
+
+
+def _answered(obj: Object) -> web.StreamResponse:
+    obj["metadata"].setdefault("creationTimestamp", None)
+    return answers.json(obj, code=201)

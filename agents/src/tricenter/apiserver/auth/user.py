@@ -45,5 +45,3 @@ class User:
 
 
 NOBODY = User(ANONYMOUS, groups=(UNAUTHENTICATED,))
-SYSTEM = User("system:apiserver", groups=(MASTERS, AUTHENTICATED))
-"""The server itself, where it writes objects of its own."""

@@ -27,8 +27,8 @@ _WARNINGS = 100
 """Most warnings of an answer: clients in Python take no more than 128 headers."""
 
 
-def header_warnings(warnings: Sequence[str]) -> list[tuple[str, str]]:
-    """Warning headers of an answer; clients refuse heads without end (endpoints/filters/warning.go)."""
+def header_warnings(warnings: Sequence[str]) -> list[str]:
+    """The Warning headers of an answer; clients refuse heads without end (endpoints/filters/warning.go)."""
     texts = list(dict.fromkeys(warnings))
     if sum(map(len, texts)) > _WARNED:
         texts, room = [text[:_WARNING] for text in texts], _WARNED
@@ -37,7 +37,7 @@ def header_warnings(warnings: Sequence[str]) -> list[tuple[str, str]]:
             if room < 0:
                 del texts[count:]
                 break
-    return [("Warning", f'299 - "{_quoted(text)}"') for text in texts[:_WARNINGS]]
+    return [f'299 - "{_quoted(text)}"' for text in texts[:_WARNINGS]]
 
 
 def _quoted(text: str) -> str:
@@ -45,26 +45,22 @@ def _quoted(text: str) -> str:
     return plain.replace("\\", "\\\\").replace('"', '\\"')
 
 
-def raw(body: bytes, *, code: int = 200, media: str = JSON, warnings: Sequence[str] = ()) -> web.Response:
+def raw(body: bytes, *, code: int = 200, media: str = JSON) -> web.Response:
     """Encoded JSON as an answer, re-encoded when YAML is asked for."""
     if media == YAML and len(body) <= _YAML_UP_TO:
         body = yaml.dump(orjson.loads(body), Dumper=_DUMPER, sort_keys=False, allow_unicode=True).encode()
-    response = web.Response(
-        body=body, status=code, headers={"Content-Type": media, "Cache-Control": "no-cache, private"}
-    )
-    for name, value in header_warnings(warnings):
-        response.headers.add(name, value)
-    return response
+    headers = {"Content-Type": media, "Cache-Control": "no-cache, private"}
+    return web.Response(body=body, status=code, headers=headers)
 
 
-def json(obj: Any, *, code: int = 200, media: str = JSON, warnings: Sequence[str] = ()) -> web.Response:
+def json(obj: Any, *, code: int = 200, media: str = JSON) -> web.Response:
     """An object as an answer."""
-    return raw(orjson.dumps(obj), code=code, media=media, warnings=warnings)
+    return raw(orjson.dumps(obj), code=code, media=media)
 
 
-def status(error: errors.StatusError, warnings: Sequence[str] = ()) -> web.Response:
+def status(error: errors.StatusError) -> web.Response:
     """An error as an answer."""
-    response = json(error.status(), code=error.code, warnings=warnings)
+    response = json(error.status(), code=error.code)
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)
     return response

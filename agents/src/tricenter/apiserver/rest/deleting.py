@@ -57,11 +57,11 @@ class Deleting:
         left, gone = await self.remove(call, options)
         strategy = strategies.of(call.resource.kind)
         if not gone or strategy.returns_deleted:
-            return answers.raw(left.body(), warnings=call.warnings)
+            return answers.raw(left.body())
         kind, metadata = call.resource.kind, left.load()["metadata"]
         details = {"name": metadata["name"], "group": kind.group, "kind": kind.plural, "uid": metadata.get("uid", "")}
         body = answers.success({key: value for key, value in details.items() if value})
-        return answers.json(body, warnings=call.warnings)
+        return answers.json(body)
 
     async def collection(self, call: Call) -> web.StreamResponse:
         """DELETE of all objects that match."""

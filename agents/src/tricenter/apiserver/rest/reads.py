@@ -68,10 +68,10 @@ class Reads:
         """One object."""
         entry = await self.entry(call, call.query.get("resourceVersion", ""))
         if not call.form.kind:
-            return answers.raw(shapes.body(call.resource, entry.body), media=call.form.media, warnings=call.warnings)
+            return answers.raw(shapes.body(call.resource, entry.body), media=call.form.media)
         wanted = shapes.include(call.query.get("includeObject", ""))
         obj = shapes.loaded(call.resource, entry.body)
-        return answers.json(shapes.one(call.resource, obj, call.form, wanted), warnings=call.warnings)
+        return answers.json(shapes.one(call.resource, obj, call.form, wanted))
 
     async def entry(self, call: Call, version: str = "") -> Entry:
         """The object that a request names. Raises NotFound."""
@@ -202,7 +202,7 @@ async def _plain(call: Call, listing: Listing) -> web.StreamResponse:
         bodies = await _converted(call.resource, bodies)
     size = len(head) + sum(map(len, bodies)) + max(0, len(bodies) - 1) + len(b"]}\n")
     if size < _STREAM_FROM or answers.pretty(call.http):
-        return answers.raw(b"%b%b]}\n" % (head, b",".join(bodies)), warnings=call.warnings)
+        return answers.raw(b"%b%b]}\n" % (head, b",".join(bodies)))
     return await answers.pieces(call.http, _joined(head, bodies), size)
 
 
@@ -237,4 +237,4 @@ def _shaped(call: Call, listing: Listing) -> web.StreamResponse:
         body = {"kind": "PartialObjectMetadataList", "apiVersion": api, "metadata": metadata, "items": items}
     else:
         body = {"kind": kind.list_kind, "apiVersion": kind.api_version, "metadata": metadata, "items": list(objects)}
-    return answers.json(body, media=form.media, warnings=call.warnings)
+    return answers.json(body, media=form.media)

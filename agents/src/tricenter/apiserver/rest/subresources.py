@@ -114,7 +114,7 @@ class Subresources:
 
     async def _scaled(self, call: Call, step: Change) -> web.StreamResponse:
         written = await self._writes.modify(call, step)
-        return answers.json(scaling.of(call.resource.kind, written.load()), warnings=call.warnings)
+        return answers.json(scaling.of(call.resource.kind, written.load()))
 
     # --- namespaces ---
 
@@ -155,7 +155,7 @@ class Subresources:
         """A token for a service account."""
         request = await self.body(call, "TokenRequest")
         account = (await self._reads.entry(call)).load()
-        return answers.json(self._tokens.issue(call, account, request), code=201, warnings=call.warnings)
+        return answers.json(self._tokens.issue(call, account, request), code=201)
 
     async def assign(self, call: Call, binding: Object) -> None:
         """The same for a Binding that has been read. Raises Conflict, Invalid."""

@@ -44,8 +44,8 @@ def answer(call: Call, written: Written, code: int = 200) -> web.Response:
     wanted = shapes.include(call.query.get("includeObject", ""))
     if call.form.table or call.form.partial:
         shown = shapes.one(call.resource, written.load(), call.form, wanted)
-        return answers.json(shown, code=code, media=call.form.media, warnings=call.warnings)
-    return answers.raw(written.body(), code=code, media=call.form.media, warnings=call.warnings)
+        return answers.json(shown, code=code, media=call.form.media)
+    return answers.raw(written.body(), code=code, media=call.form.media)
 
 
 def known(resource: Resource, key: str) -> Stored | None:

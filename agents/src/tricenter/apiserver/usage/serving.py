@@ -138,9 +138,7 @@ def one(call: Call, found: list[Object]) -> web.Response:
     if not found:
         raise errors.not_found(call.target)
     wanted = shapes.include(call.query.get("includeObject", ""))
-    return answers.json(
-        shapes.one(call.resource, found[0], call.form, wanted), media=call.form.media, warnings=call.warnings
-    )
+    return answers.json(shapes.one(call.resource, found[0], call.form, wanted), media=call.form.media)
 
 
 def many(call: Call, found: list[Object]) -> web.Response:
@@ -148,13 +146,11 @@ def many(call: Call, found: list[Object]) -> web.Response:
     form, kind = call.form, call.resource.kind
     if form.table:
         wanted = shapes.include(call.query.get("includeObject", ""))
-        return answers.json(
-            shapes.table(call.resource, found, {}, form, wanted), media=form.media, warnings=call.warnings
-        )
+        return answers.json(shapes.table(call.resource, found, {}, form, wanted), media=form.media)
     if form.partial:
         api = f"meta.k8s.io/{form.version}"
         items = [shapes.partial(item, form.version) for item in found]
         body = {"kind": "PartialObjectMetadataList", "apiVersion": api, "metadata": {}, "items": items}
     else:
         body = {"kind": kind.list_kind, "apiVersion": kind.api_version, "metadata": {}, "items": found}
-    return answers.json(body, media=form.media, warnings=call.warnings)
+    return answers.json(body, media=form.media)
