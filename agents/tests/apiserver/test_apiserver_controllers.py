@@ -28,7 +28,9 @@ from tricenter.client.resources import (
     PODS,
     RESOURCEQUOTAS,
     STATEFULSETS,
+    Resource,
 )
+from tricenter.controllers import garbage, garbage_collector
 from tricenter.controllers.config import Config
 from tricenter.controllers.context import Context, Informers
 from tricenter.controllers.main import control
@@ -118,6 +120,34 @@ async def account(client: Client) -> None:
 
     await until(made)
     await client.delete(PODS, "first", "default", grace_seconds=0)
+
+
+async def test_owners_are_judged_while_others_are_still_looked_for(
+    server: Running, pki: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A resource that is gone is not asked for, though a new one whose server does not answer takes its time."""
+    monkeypatch.setattr(garbage_collector, "_SYNC_SECONDS", 1.0)
+    reach = ApiConfig(server=server.base, ca=pki / "ca.crt", cert=pki / "admin.crt", key=pki / "admin.key")
+    config = Config(api=reach, center_pod_cidrs={}, root_ca=pki / "ca.crt", metrics_port=0)
+    silent = {Resource("made.up", "v1", f"things{number}", f"Thing{number}", True) for number in range(5)}
+    owned: Any = {"metadata": {"name": "x", "namespace": "default"}}
+    owner = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web", "uid": "1"}
+    async with Client(reach) as client, asyncio.TaskGroup() as group:
+        informers = Informers(client)
+        await informers.run(group)
+        collector = garbage_collector.GarbageCollector(
+            Context(client, informers, Recorder(client, "controllers", "test"), config)
+        )
+        await collector._follow({DEPLOYMENTS})
+        assert await collector._owner_state(owner, owned) is garbage.OwnerState.ABSENT
+        began = asyncio.get_running_loop().time()
+        following = asyncio.create_task(collector._follow(silent))
+        await asyncio.sleep(0.1)
+        assert not following.done()
+        assert await collector._owner_state(owner, owned) is garbage.OwnerState.SOLID
+        await following
+        assert asyncio.get_running_loop().time() - began < 4
+        informers.drop(DEPLOYMENTS)
 
 
 async def test_a_quota_takes_and_gives_back(api: Client) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 import pytest
@@ -53,6 +54,18 @@ async def test_a_parked_pod_waits_for_a_change_and_rests(backlog: Backlog, clock
     assert await nothing(backlog)
     backlog.site_changed()
     assert (await backlog.pop()).attempts == 2
+
+
+async def test_thousands_that_are_parked_do_not_hold_up_the_others(backlog: Backlog, pod: Any) -> None:
+    for number in range(30_000):
+        backlog.add(pod(f"p{number}"))
+        backlog.park(await backlog.pop(), backlog.moves)
+    for number in range(300):
+        backlog.add(pod(f"q{number}"))
+    began = time.process_time()
+    for _ in range(300):
+        backlog.remove((await backlog.pop()).pod.uid)
+    assert time.process_time() - began < 0.5
 
 
 async def test_a_change_does_not_shorten_the_rest(backlog: Backlog, clock: Clock, pod: Any) -> None:

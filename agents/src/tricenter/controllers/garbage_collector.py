@@ -63,16 +63,20 @@ class GarbageCollector(Controller):
         for res in self._followed.keys() - found:
             self._followed.pop(res)
             self.context.informers.drop(res)
+        self._name_kinds()  # what follows takes its time, and nobody is to look for what is gone
         new = found - self._followed.keys()
         for res in new:
             informer = self._followed[res] = self.informer(res)
             informer.add_index(_DEPENDENTS, garbage.owner_uids)
-        for res in new:
-            await self._sync(res)
-        self._by_kind = {(res.api_version, res.kind): res for res in self._followed}
+        # Together: those of a server that does not answer would hold up all others, one after the other.
+        await asyncio.gather(*map(self._sync, new))
+        self._name_kinds()
         for res in new & self._followed.keys():
             self._attach(res, self._followed[res])
         self._reconsider({(res.group, res.kind) for res in new})
+
+    def _name_kinds(self) -> None:
+        self._by_kind = {(res.api_version, res.kind): res for res in self._followed}
 
     async def _sync(self, res: Resource) -> None:
         """Wait for the first list; a resource that has none (its definition has just gone) is not followed."""

@@ -133,14 +133,18 @@ class Backlog:
     def _wake(self) -> float:
         """Move what has rested or was parked for long; seconds until the next such moment."""
         now = self._clock()
-        for waiting in [item for item in self._parked.values() if item.tried_at + PARKED_AT_MOST <= now]:
-            del self._parked[waiting.pod.uid]
-            self._push(waiting)
+        while (ends := self._first_parked_until()) is not None and ends <= now:
+            self._push(self._parked.pop(next(iter(self._parked))))
         while self._resting and self._resting[0][0] <= now:
             self._push(heapq.heappop(self._resting)[2])
         following = [self._resting[0][0]] if self._resting else []
-        following += [item.tried_at + PARKED_AT_MOST for item in self._parked.values()]
+        following += [ends] if ends is not None else []
         return max(0.001, min(following, default=now + PARKED_AT_MOST) - now)
+
+    def _first_parked_until(self) -> float | None:
+        """When the pod that was parked first has been so for long; of thousands, each pop looks at this one only."""
+        first = next(iter(self._parked.values()), None)
+        return None if first is None else first.tried_at + PARKED_AT_MOST
 
     def _rest_or_ready(self, waiting: Waiting) -> None:
         until = waiting.rested_at()
