@@ -146,8 +146,8 @@ def test_history_forgets_and_says_so() -> None:
 async def test_a_fresh_read_ends_watches() -> None:
     pods = Pods()
     watcher = pods.watch(Predicate())
-    pods.cache.replace({}, 100, b"last\n")
-    assert await watcher.take() == b"last\n"
+    pods.cache.replace({}, 100, b"{}")
+    assert await watcher.take() == b'{"type":"ERROR","object":{}}\n'
     assert await watcher.take() == b""
 
 

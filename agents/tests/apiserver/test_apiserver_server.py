@@ -479,7 +479,7 @@ async def test_tables_and_metadata(server: Running) -> None:
     partial = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
     _, listed = await server.call("GET", CONFIG_MAPS, Accept=partial)
     assert (listed["kind"], "data" in listed["items"][0]) == ("PartialObjectMetadataList", False)
-    code, _ = await server.call("GET", CONFIG_MAPS, Accept="application/vnd.kubernetes.protobuf")
+    code, _ = await server.call("GET", CONFIG_MAPS, Accept="text/csv")
     assert code == 406
 
 

@@ -24,6 +24,7 @@ from tricenter.apiserver.auth.user import User
 from tricenter.apiserver.extensions.serving import Extensions
 from tricenter.apiserver.flow.limits import Limits
 from tricenter.apiserver.instruments import Instruments
+from tricenter.apiserver.protobuf import encode
 from tricenter.apiserver.request import Request
 from tricenter.apiserver.requestinfo import RequestInfo
 from tricenter.apiserver.resources import Resources
@@ -124,6 +125,8 @@ class Server:
             response, status = answers.status(refused), refused.status()
         if http.trail is not None:
             http.trail.complete(response, status)
+        if negotiation.only_protobuf(http.headers.get("Accept")):
+            return await answers.in_protobuf(response)
         return answers.indented(response) if answers.pretty(http) else response
 
     async def _in_time(self, http: Request, info: RequestInfo) -> web.StreamResponse:
@@ -223,6 +226,8 @@ class Server:
             form = negotiation.Form()
         else:
             form = negotiation.accept(http.headers.get("Accept"))
+            if form.protobuf and not form.kind and not encode.built_in(resource.kind.api_version, resource.kind.kind):
+                raise negotiation.not_acceptable(negotiation.JSON, negotiation.YAML)
         if not resource.kind.namespaced and info.namespace:
             info = _cluster_scoped(info)
         call = Call(

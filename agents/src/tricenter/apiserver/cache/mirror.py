@@ -17,9 +17,9 @@ import orjson
 from aetcd import rpc
 
 from tricenter.apiserver import errors
-from tricenter.apiserver.cache import recall, watcher
+from tricenter.apiserver.cache import recall
 from tricenter.apiserver.cache.entry import Entry
-from tricenter.apiserver.cache.history import ERROR, Change
+from tricenter.apiserver.cache.history import Change
 from tricenter.apiserver.cache.resource import ResourceCache
 from tricenter.apiserver.storage import encryption
 from tricenter.apiserver.storage.encryption import Encryption, UnknownKey
@@ -142,10 +142,9 @@ class Mirror:
             key = response.kvs[-1].key + b"\0"
         floor, events = await recall.events(self._etcd, _ROOT, _end(_ROOT), revision=revision, count=self._remembered)
         past = recall.past(events, floor, self._cache, found, self._entry)
-        gone = errors.expired("the server has read its store again").status()
-        last = watcher.json_event(ERROR, orjson.dumps(gone))
+        gone = orjson.dumps(errors.expired("the server has read its store again").status())
         for cache, entries in found.items():
-            cache.replace(entries, revision, last)
+            cache.replace(entries, revision, gone)
             cache.unreadable = unreadable[cache]
             cache.remember(past[cache].floor, past[cache].changes)
         self._loads += 1

@@ -96,8 +96,8 @@ class ResourceCache:
 
     # --- writing, only by the mirror ---
 
-    def replace(self, entries: dict[str, Entry], revision: int, last: bytes) -> None:
-        """Start anew from a full read at `revision`; watches end with `last`, for they may have missed something."""
+    def replace(self, entries: dict[str, Entry], revision: int, gone: bytes) -> None:
+        """Start anew from a full read at `revision`; watches end with a Status, for they may have missed something."""
         self.entries = entries
         self.unreadable = {}
         self._keys = sorted(entries)
@@ -108,7 +108,7 @@ class ResourceCache:
         self.loaded += len(entries)
         self.history = History(revision, self._limit)
         for watcher in list(self.watchers()):
-            watcher.end(last)
+            watcher.fail(gone)
         self._watchers.clear()
 
     def remember(self, floor: int, changes: Iterable[Change]) -> None:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from tricenter.apiserver.cache.entry import Entry
-from tricenter.apiserver.cache.history import ADDED, DELETED, MODIFIED, Change
+from tricenter.apiserver.cache.history import ADDED, DELETED, ERROR, MODIFIED, Change
 from tricenter.apiserver.cache.pacing import Pace
 from tricenter.apiserver.cache.predicate import Predicate
 
@@ -82,12 +82,16 @@ class Watcher:
         self._notify()
 
     def end(self, last: bytes = b"") -> None:
-        """No further events; `last` (an ERROR event) is still delivered."""
+        """No further events; `last` is still delivered."""
         if not self.ended:
             if last:
                 self._pending.append(last)
             self.ended = True
             self._notify()
+
+    def fail(self, status: bytes) -> None:
+        """No further events but one that tells the error."""
+        self.end(self._encode(ERROR, status))
 
     def _notify(self) -> None:
         if self._wake is not None:

@@ -1,1 +1,1 @@
-"""Request bodies in the Kubernetes protobuf encoding, which kubectl's typed clients send (answers are always JSON)."""
+"""The Kubernetes protobuf encoding: of requests, as typed clients send it, and of answers that are asked for so."""

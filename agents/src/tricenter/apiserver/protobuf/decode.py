@@ -19,16 +19,17 @@ from tricenter.apiserver import errors
 
 MEDIA = "application/vnd.kubernetes.protobuf"
 
-_MAGIC = b"k8s\0"
+MAGIC = b"k8s\0"
 _META = "k8s.io/apimachinery/pkg/apis/meta/v1"
 _DEPTH = 60
-_TYPE_META, _RAW, _ENCODING = 1, 2, 3
+TYPE_META, RAW, _ENCODING = 1, 2, 3
 
 Fields = dict[str, tuple[str, str, int]]
 
 
 @cache
-def _table() -> dict[str, Fields]:
+def table() -> dict[str, Fields]:
+    """Messages by name: number of each field → its name in JSON, its type, whether its zero is kept."""
     text = resources.files("tricenter.apiserver.protobuf").joinpath("fields.json").read_bytes()
     table: dict[str, Fields] = orjson.loads(text)
     return table
@@ -36,10 +37,10 @@ def _table() -> dict[str, Fields]:
 
 def decode(body: bytes) -> dict[str, Any]:
     """The object in a request body. Raises BadRequest, UnsupportedMedia."""
-    if not body.startswith(_MAGIC):
+    if not body.startswith(MAGIC):
         raise errors.BadRequest("the body does not begin as Kubernetes protobuf does")
     try:
-        return _unknown(body[len(_MAGIC) :])
+        return _unknown(body[len(MAGIC) :])
     except (wire.WireError, ValueError, AttributeError, TypeError, OverflowError, OSError) as error:
         # ValueError: text that is no UTF-8 or JSON, a year beyond 9999; OSError: a time that the C library has not.
         raise errors.BadRequest(f"the body is not valid Kubernetes protobuf: {error}") from error
@@ -47,22 +48,24 @@ def decode(body: bytes) -> dict[str, Any]:
 
 def _unknown(data: bytes) -> dict[str, Any]:
     parts = {number: value for number, _, value in wire.fields(data)}
-    type_meta, raw = parts.get(_TYPE_META, b""), parts.get(_RAW, b"")
+    type_meta, raw = parts.get(TYPE_META, b""), parts.get(RAW, b"")
     if not isinstance(type_meta, bytes) or not isinstance(raw, bytes) or parts.get(_ENCODING):
         raise wire.WireError("unexpected envelope")
     named = {number: bytes(value).decode() for number, _, value in wire.fields(type_meta) if isinstance(value, bytes)}
     version, kind = named.get(1, ""), named.get(2, "")
-    message = _message_name(version, kind)
+    message = message_name(version, kind)
     if message is None:
         raise errors.UnsupportedMedia(f"{kind} in version {version} cannot be read as protobuf, send JSON")
     return {"apiVersion": version, "kind": kind, **_message(raw, message, 0)}
 
 
-def _message_name(version: str, kind: str) -> str | None:
+def message_name(version: str, kind: str) -> str | None:
+    """The message of a kind; None where there is none, as for what is custom."""
     group, _, short = version.rpartition("/")
-    package = group.partition(".")[0] if group else "core"
+    known = "." not in group or group.endswith(".k8s.io")
+    package = (group.partition(".")[0] if known else "") if group else "core"
     for name in (f"k8s.io/api/{package}/{short}.{kind}", f"{_META}.{kind}"):
-        if name in _table():
+        if name in table():
             return name
     return None
 
@@ -70,7 +73,7 @@ def _message_name(version: str, kind: str) -> str | None:
 def _message(data: bytes, name: str, depth: int) -> dict[str, Any]:
     if depth > _DEPTH:
         raise wire.WireError("nested too deeply")
-    known = _table()[name]
+    known = table()[name]
     obj: dict[str, Any] = {}
     for number, _, raw in wire.fields(data):
         field = known.get(str(number))

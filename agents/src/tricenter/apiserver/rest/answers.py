@@ -12,7 +12,8 @@ import yaml
 from aiohttp import web
 
 from tricenter.apiserver import errors
-from tricenter.apiserver.negotiation import JSON, YAML
+from tricenter.apiserver.negotiation import JSON, PROTOBUF, YAML
+from tricenter.apiserver.protobuf import encode
 from tricenter.apiserver.requestinfo import truth
 
 _DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
@@ -118,6 +119,15 @@ def indented(response: web.StreamResponse) -> web.StreamResponse:
     body = response.body
     if isinstance(body, bytes) and body[:1] in b"{[":
         response.body = orjson.dumps(orjson.loads(body), option=orjson.OPT_INDENT_2) + b"\n"
+    return response
+
+
+async def in_protobuf(response: web.StreamResponse) -> web.StreamResponse:
+    """An answer of JSON, in protobuf where its kind has such a form."""
+    if isinstance(response, web.Response) and response.content_type == JSON and isinstance(response.body, bytes):
+        body = await encode.encode(orjson.loads(response.body))
+        if body is not None:
+            response.headers["Content-Type"], response.body = PROTOBUF, body
     return response
 
 

@@ -201,7 +201,7 @@ async def _plain(call: Call, listing: Listing) -> web.StreamResponse:
     if call.resource.converted:
         bodies = await _converted(call.resource, bodies)
     size = len(head) + sum(map(len, bodies)) + max(0, len(bodies) - 1) + len(b"]}\n")
-    if size < _STREAM_FROM or answers.pretty(call.http):
+    if size < _STREAM_FROM or call.form.protobuf or answers.pretty(call.http):
         return answers.raw(b"%b%b]}\n" % (head, b",".join(bodies)))
     return await answers.pieces(call.http, _joined(head, bodies), size)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -13,6 +14,7 @@ from tricenter.apiserver.cache.entry import Entry
 from tricenter.apiserver.cache.history import BOOKMARK, ERROR
 from tricenter.apiserver.cache.watcher import Encode, json_event
 from tricenter.apiserver.negotiation import Form
+from tricenter.apiserver.protobuf.encode import framed
 from tricenter.apiserver.registry import conversion
 from tricenter.apiserver.resources import Resource
 
@@ -92,6 +94,9 @@ def entries(resource: Resource, found: Iterable[Entry]) -> Iterable[dict[str, An
 
 def event_encoder(resource: Resource, form: Form, wanted: str) -> tuple[str, Encode]:
     """The name of the form of watch events, equal for watchers that can share encoded events, and the encoding."""
+    if form.protobuf:
+        name, encode = event_encoder(resource, replace(form, protobuf=False), wanted)
+        return f"protobuf/{name}/{resource.kind.api_version}", framed(encode)
     if form.table:
         return f"table/{form.version}/{wanted}/{resource.kind.api_version}", _table_encoder(resource, form, wanted)
     if form.partial:

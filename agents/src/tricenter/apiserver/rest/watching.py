@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import orjson
 from aiohttp import web
@@ -13,12 +13,13 @@ from aiohttp import web
 from tricenter.apiserver import errors
 from tricenter.apiserver.cache.entry import Entry
 from tricenter.apiserver.cache.freshness import Freshness
-from tricenter.apiserver.cache.history import ADDED, BOOKMARK, ERROR
+from tricenter.apiserver.cache.history import ADDED, BOOKMARK
 from tricenter.apiserver.cache.mirror import Mirror
 from tricenter.apiserver.cache.pacing import Pace
-from tricenter.apiserver.cache.watcher import Encode, Watcher, json_event
+from tricenter.apiserver.cache.watcher import Encode, Watcher
 from tricenter.apiserver.config import Config
 from tricenter.apiserver.negotiation import JSON
+from tricenter.apiserver.protobuf.encode import WATCH_MEDIA
 from tricenter.apiserver.rest import eventsockets, listoptions, selecting, shapes
 from tricenter.apiserver.rest.call import Call
 from tricenter.apiserver.rest.eventsockets import EventSocket
@@ -79,9 +80,9 @@ class Watching:
             await self._begin(opened)
         except (errors.Expired, errors.Timeout) as error:
             # As upstream: what is wrong with the version, a client that watches hears as an event.
-            watcher.end(json_event(ERROR, orjson.dumps(error.status())))
+            watcher.fail(orjson.dumps(error.status()))
         self._open.add(watcher)
-        response = _response(call.http)
+        response = _response(call)
         reading: asyncio.Task[None] | None = None
         try:
             await response.prepare(call.http)
@@ -102,7 +103,8 @@ class Watching:
     def _opened(self, call: Call, options: Options) -> _Opened:
         wanted = selecting.predicate(call.resource, call.info.namespace, call.query, call.info.name)
         include = shapes.include(call.query.get("includeObject", ""))
-        form, encode = shapes.event_encoder(call.resource, call.form, include)
+        plain = replace(call.form, protobuf=False) if eventsockets.wanted(call.http) else call.form
+        form, encode = shapes.event_encoder(call.resource, plain, include)
         kind = call.resource.kind
         sizes = self._sizes.labels(kind.group, kind.version, kind.kind).observe
         watcher = Watcher(
@@ -173,10 +175,11 @@ class Watching:
         return opened.encode(BOOKMARK, orjson.dumps(obj))
 
 
-def _response(http: web.BaseRequest) -> web.StreamResponse:
-    if eventsockets.wanted(http):
-        return EventSocket(http)
-    response = web.StreamResponse(headers={"Content-Type": JSON, "Cache-Control": "no-cache, private"})
+def _response(call: Call) -> web.StreamResponse:
+    if eventsockets.wanted(call.http):
+        return EventSocket(call.http)
+    media = WATCH_MEDIA if call.form.protobuf else JSON
+    response = web.StreamResponse(headers={"Content-Type": media, "Cache-Control": "no-cache, private"})
     response.enable_chunked_encoding()
     return response
 
