@@ -391,11 +391,35 @@ async def test_a_port_for_health_checks_is_taken_as_others_are(server: Running) 
 async def test_a_taken_address_is_refused_and_a_freed_one_is_free(server: Running) -> None:
     _, first = await server.call("POST", SERVICES, service("a"))
     address = first["spec"]["clusterIP"]
+    code, refused = await server.call("POST", f"{SERVICES}?dryRun=All", service("b", clusterIP=address))
+    assert (code, refused["reason"]) == (422, "Invalid"), refused
     code, refused = await server.call("POST", SERVICES, service("b", clusterIP=address))
     assert (code, refused["reason"]) == (422, "Invalid")
     await server.call("DELETE", f"{SERVICES}/a")
     code, second = await server.call("POST", SERVICES, service("b", clusterIP=address))
     assert (code, second["spec"]["clusterIPs"]) == (201, [address])
+
+
+async def test_a_dry_run_shows_what_a_service_would_get_and_takes_nothing(server: Running) -> None:
+    async def claims() -> set[str]:
+        pages = [await server.parts.store.page(f"/registry/{place}/") for place in ("ipaddresses", "tricenter")]
+        return {key for page in pages for key, _ in page.items}
+
+    _, kept = await server.call("POST", SERVICES, service("kept"))
+    before = await claims()
+    code, shown = await server.call("POST", f"{SERVICES}?dryRun=All", service("a", type="NodePort"))
+    first, _, last = server.parts.config.nodeport_range.partition("-")
+    network = ipaddress.ip_network(server.parts.config.service_cidr)
+    assert (code, ipaddress.ip_address(shown["spec"]["clusterIP"]) in network) == (201, True)
+    assert int(first) <= shown["spec"]["ports"][0]["nodePort"] <= int(last)
+    kept["spec"]["type"] = "NodePort"
+    code, shown = await server.call("PUT", f"{SERVICES}/kept?dryRun=All", kept)
+    assert (code, shown["spec"]["clusterIP"]) == (200, kept["spec"]["clusterIP"])
+    assert shown["spec"]["ports"][0]["nodePort"]
+    kept["spec"]["ports"][0]["nodePort"] = 80
+    code, refused = await server.call("PUT", f"{SERVICES}/kept?dryRun=All", kept)
+    assert (code, "not in the valid range" in refused["message"]) == (422, True)
+    assert await claims() == before
 
 
 async def test_an_address_of_another_network_is_refused(server: Running) -> None:

@@ -24,6 +24,14 @@ Object = dict[str, Any]
 _RANDOM_TRIES = 64
 
 
+class _Taken(list[str]):
+    """Keys taken so far; `rehearsed` ones are only looked at, for a dry run."""
+
+    def __init__(self, *, rehearsed: bool) -> None:
+        super().__init__()
+        self.rehearsed = rehearsed
+
+
 class Allocation:
     """Takes and gives back what Services need; nothing for other kinds."""
 
@@ -34,20 +42,23 @@ class Allocation:
         first, _, last = nodeport_range.partition("-")
         self._ports = range(int(first), int(last) + 1)
 
-    async def allocate(self, resource: Resource, new: Object, old: Object | None) -> list[str]:
-        """Give a Service what it lacks, or take what it names; the keys taken. Raises Invalid."""
+    async def allocate(
+        self, resource: Resource, new: Object, old: Object | None, *, dry_run: bool = False
+    ) -> list[str]:
+        """Give a Service what it lacks, or take what it names; the keys taken, none in a dry run. Raises Invalid."""
         if resource.kind.plural != "services" or resource.kind.group:
             return []
-        taken: list[str] = []
+        taken = _Taken(rehearsed=dry_run)
         self._check_families(new)
         try:
             await self._allocate_addresses(new, old, taken)
             addresses.complete(new)
             await self._allocate_ports(new, old, taken)
         except errors.StatusError:
-            await self.undo(taken)
+            if not dry_run:
+                await self.undo(taken)
             raise
-        return taken
+        return [] if dry_run else taken
 
     def held(self, resource: Resource, obj: Object) -> list[str]:
         """The keys that an object holds."""
@@ -89,7 +100,7 @@ class Allocation:
             detail = "this cluster is not configured for dual-stack services"
             raise _refused(new, "spec.ipFamilyPolicy", "RequireDualStack", detail)
 
-    async def _allocate_addresses(self, new: Object, old: Object | None, taken: list[str]) -> None:
+    async def _allocate_addresses(self, new: Object, old: Object | None, taken: _Taken) -> None:
         if not addresses.wanted(new):
             return
         have = set(addresses.held(old)) if old else set()
@@ -101,7 +112,7 @@ class Allocation:
             if address not in have and (why := await self._address_hindrance(address, new, taken)):
                 raise _refused(new, "spec.clusterIPs", given, f"failed to allocate IP {address}: {why}")
 
-    async def _address_hindrance(self, address: str, new: Object, taken: list[str]) -> str:
+    async def _address_hindrance(self, address: str, new: Object, taken: _Taken) -> str:
         """Take an address that a Service names; why it cannot be had, if so (registry/core/service/ipallocator)."""
         wanted, network = ipaddress.ip_address(address), self._network
         if wanted not in network:
@@ -111,7 +122,7 @@ class Allocation:
         free = await self._take(addresses.key(address), addresses.claim(address, new), taken)
         return "" if free else "provided IP is already allocated"
 
-    async def _free_address(self, obj: Object, taken: list[str]) -> str:
+    async def _free_address(self, obj: Object, taken: _Taken) -> str:
         low, count = int(self._network.network_address), self._network.num_addresses
         for offset in _candidates(1, count - 1):
             address = str(ipaddress.ip_address(low + offset))
@@ -121,7 +132,7 @@ class Allocation:
 
     # --- ports ---
 
-    async def _allocate_ports(self, new: Object, old: Object | None, taken: list[str]) -> None:
+    async def _allocate_ports(self, new: Object, old: Object | None, taken: _Taken) -> None:
         have = set(nodeports.held(old)) if old else set()
         for index, port in enumerate(nodeports.wanting(new)):
             number = port.get("nodePort")
@@ -134,7 +145,7 @@ class Allocation:
         if nodeports.wants_health_check(new):
             await self._allocate_health_check(new, have, taken)
 
-    async def _allocate_health_check(self, new: Object, have: set[int], taken: list[str]) -> None:
+    async def _allocate_health_check(self, new: Object, have: set[int], taken: _Taken) -> None:
         """The port on which nodes answer health checks is one like others (allocHealthCheckNodePort in alloc.go)."""
         number = new["spec"].get("healthCheckNodePort")
         if not number:
@@ -143,7 +154,7 @@ class Allocation:
             text = f"failed to allocate requested HealthCheck NodePort {number}: {why}"
             raise errors.Internal(f"Internal error occurred: {text}", causes=[{"message": text}])
 
-    async def _hindrance(self, number: int, new: Object, taken: list[str]) -> str:
+    async def _hindrance(self, number: int, new: Object, taken: _Taken) -> str:
         """Take a node port that a Service names; why it cannot be had, if so."""
         if number not in self._ports:
             valid = f"{self._ports[0]}-{self._ports[-1]}"
@@ -151,7 +162,7 @@ class Allocation:
         free = await self._take(nodeports.key(number), nodeports.claim(number, new), taken)
         return "" if free else "provided port is already allocated"
 
-    async def _free_port(self, obj: Object, taken: list[str]) -> int:
+    async def _free_port(self, obj: Object, taken: _Taken) -> int:
         for offset in _candidates(0, len(self._ports)):
             number = self._ports[offset]
             if await self._take(nodeports.key(number), nodeports.claim(number, obj), taken):
@@ -160,7 +171,13 @@ class Allocation:
 
     # --- keys ---
 
-    async def _take(self, key: str, claim: Object, taken: list[str]) -> bool:
+    async def _take(self, key: str, claim: Object, taken: _Taken) -> bool:
+        if taken.rehearsed:
+            present = await self._store.get(key)
+            if key in taken or (present is not None and not self._abandoned(present.load(), key)):
+                return False
+            taken.append(key)
+            return True
         try:
             await self._store.create(key, claim)
         except Lost as lost:

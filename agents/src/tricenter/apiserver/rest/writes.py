@@ -79,6 +79,7 @@ class Writes:
         if call.dry_run:
             if await self._store.get(key) is not None:
                 raise errors.already_exists(target)
+            await self._allocation.allocate(call.resource, obj, None, dry_run=True)
             return Written(call.resource, obj)
         taken = await self._allocation.allocate(call.resource, obj, None)
         try:
@@ -183,7 +184,10 @@ class Writes:
         stored = await self._store.get(key)
         if stored is None:
             return None
-        return Written(call.resource, await change(conversion.to_served(call.resource, stored.load())))
+        old = conversion.to_served(call.resource, stored.load())
+        new = await change(old)
+        await self._allocation.allocate(call.resource, new, old, dry_run=True)
+        return Written(call.resource, new)
 
     # --- patch ---
 
