@@ -115,6 +115,35 @@ async def test_policies_see_the_request_and_what_surrounds_it(server: Running) -
     assert code == 200, status["message"]
 
 
+async def test_policies_see_requests_for_tokens(server: Running) -> None:
+    """As the server completes them: who names no audience asks for a token for the server itself."""
+    rule = {"operations": ["CREATE"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["serviceaccounts/token"]}
+    expression = "request.kind.kind == 'TokenRequest' && object.spec.audiences.all(a, a == 'vault')"
+    await define(server, {"expression": expression}, matchConstraints={"resourceRules": [rule]})
+    await bind(server, "Deny")
+    await server.call("POST", "/api/v1/namespaces/default/serviceaccounts", {"metadata": {"name": "default"}})
+    await server.parts.fresh.wait()
+    path = "/api/v1/namespaces/default/serviceaccounts/default/token"
+    code, made = await server.call("POST", path, {"spec": {"audiences": ["vault"]}})
+    assert (code, made["spec"]["audiences"], bool(made["status"]["token"])) == (201, ["vault"], True)
+    code, status = await server.call("POST", path, {})
+    assert (code, denied(f"failed expression: {expression}") in status["message"]) == (422, True)
+
+
+async def test_policies_see_what_a_namespace_still_waits_for(server: Running) -> None:
+    rule = {"operations": ["UPDATE"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["namespaces/finalize"]}
+    expression = "size(object.spec.finalizers) >= size(oldObject.spec.finalizers)"
+    await define(server, {"expression": expression}, matchConstraints={"resourceRules": [rule]})
+    await bind(server, "Deny")
+    _, made = await server.call("POST", "/api/v1/namespaces", {"metadata": {"name": "kept"}})
+    code, _ = await server.call("PUT", "/api/v1/namespaces/kept/finalize", made)
+    assert code == 200
+    made["spec"]["finalizers"] = []
+    del made["metadata"]["resourceVersion"]
+    code, status = await server.call("PUT", "/api/v1/namespaces/kept/finalize", made)
+    assert (code, denied(f"failed expression: {expression}") in status["message"]) == (422, True)
+
+
 async def test_parameters_come_from_the_binding(server: Running) -> None:
     kind = {"apiVersion": "v1", "kind": "ConfigMap"}
     condition = {"name": "no-params", "expression": "!has(object.metadata.labels)"}

@@ -8,6 +8,7 @@ and a mutating webhook sees a new object without uid, creation time and generate
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 from tricenter.apimachinery import defaults, fielderrors, managedfields, schema, times, validation
@@ -28,10 +29,23 @@ class Changes:
     def __init__(self, admission: Admission) -> None:
         self._admission = admission
 
-    async def admitted(self, call: Call, obj: Object, operation: str = CREATE) -> None:
-        """Let admission look at what is asked of a subresource and never stored as it is. Raises StatusError."""
-        attributes = Attributes(call, operation, obj, None)
+    async def admitted(
+        self,
+        call: Call,
+        obj: Object,
+        operation: str = CREATE,
+        *,
+        old: Object | None = None,
+        complete: Callable[[], None] | None = None,
+    ) -> None:
+        """Let admission look at what is asked of a subresource and never stored as it is. Raises StatusError.
+
+        `complete` is what the server adds to it, and refuses, before the plugins that only validate.
+        """
+        attributes = Attributes(call, operation, obj, old)
         await self._admission.mutate(attributes)
+        if complete is not None:
+            complete()
         await self._admission.validate(attributes)
 
     async def proposed(self, call: Call, obj: Object, *, managed: bool = True) -> Object:

@@ -9,6 +9,7 @@ from aiohttp import web
 from tricenter.apimachinery import copies, fielderrors, times
 from tricenter.apimachinery.managedfields import replicas
 from tricenter.apiserver import errors
+from tricenter.apiserver.admission.chain import UPDATE
 from tricenter.apiserver.config import Config
 from tricenter.apiserver.registry import fieldcheck, metadata, strategies
 from tricenter.apiserver.registry.namespaces import NamespaceStrategy
@@ -128,6 +129,7 @@ class Subresources:
             new = copies.deep(wanted)
             metadata.keep(old, new, call.target, call.key)
             strategy.prepare_finalize(old, new)
+            await self._writes.changes.admitted(call, new, UPDATE, old=old)
             return new
 
         return answers.raw((await self._writes.modify(call, step)).body())
@@ -155,6 +157,7 @@ class Subresources:
         """A token for a service account."""
         request = await self.body(call, "TokenRequest")
         account = (await self._reads.entry(call)).load()
+        await self._writes.changes.admitted(call, request, complete=lambda: self._tokens.complete(call, request))
         return answers.json(self._tokens.issue(call, account, request), code=201)
 
     async def assign(self, call: Call, binding: Object) -> None:

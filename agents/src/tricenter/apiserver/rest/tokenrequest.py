@@ -30,10 +30,10 @@ class TokenRequests:
         self._authorizer = authorizer
         self._signer = signer
 
-    def issue(self, call: Call, account: Object, request: Object) -> Object:
-        """The answered TokenRequest. Raises Invalid, NotFound, Conflict."""
+    def complete(self, call: Call, request: Object) -> None:
+        """Fill in what the request leaves open, as policies are to see it. Raises Invalid, Forbidden."""
         _check_place(call, request["metadata"])
-        spec = request.setdefault("spec", {}) or {}
+        spec = request["spec"] = request.get("spec") or {}
         seconds = spec.get("expirationSeconds") or _DEFAULT
         problem = _check_seconds(seconds)
         if problem is not None:
@@ -46,20 +46,21 @@ class TokenRequests:
         if not isinstance(given, list) or not all(isinstance(item, str) for item in given):
             raise errors.BadRequest("spec.audiences is not a list of strings")
         self._restrict(call, spec.get("boundObjectRef") or {}, given)
-        audiences = given or [self._signer.issuer]
+        place = {"name": call.info.name, "namespace": call.info.namespace}
+        request["metadata"] |= {**place, "creationTimestamp": times.now_rfc3339()}
+        spec |= {"audiences": given or [self._signer.issuer], "expirationSeconds": seconds}
+        request.pop("status", None)
+
+    def issue(self, call: Call, account: Object, request: Object) -> Object:
+        """A complete TokenRequest, answered. Raises NotFound, Conflict."""
+        spec = request["spec"]
+        audiences, seconds = spec["audiences"], spec["expirationSeconds"]
         bound = self._bound(call, account, spec.get("boundObjectRef"))
         extended = seconds == POD_SECONDS and "pod" in bound and self._own.issuperset(audiences)
         token, expires = self._signer.issue(
             account, audiences=audiences, seconds=seconds, bound=bound, extended=extended
         )
-        metadata = {"name": account["metadata"]["name"], "namespace": account["metadata"]["namespace"]}
-        return {
-            "kind": "TokenRequest",
-            "apiVersion": "authentication.k8s.io/v1",
-            "metadata": {**metadata, "creationTimestamp": times.now_rfc3339()},
-            "spec": {**spec, "audiences": audiences, "expirationSeconds": seconds},
-            "status": {"token": token, "expirationTimestamp": expires},
-        }
+        return {**request, "status": {"token": token, "expirationTimestamp": expires}}
 
     def _restrict(self, call: Call, reference: Object, audiences: list[str]) -> None:
         """A kubelet gets tokens only for the pods that run on its node (NodeRestriction). Raises Forbidden."""
