@@ -52,9 +52,20 @@ def test_an_external_name_is_an_alias() -> None:
     assert lines(svc) == {"out.default.svc.cluster.local. CNAME www.example.com."}
 
 
-@pytest.mark.parametrize("name", ["", "192.0.2.1", "bad name", "a..b", 'x"; drop'])
+@pytest.mark.parametrize("name", ["", "192.0.2.1", "bad name", "a..b", 'x"; drop', f"{'a' * 64}.example.com"])
 def test_an_external_name_that_is_no_name_gets_none(name: str) -> None:
     assert lines(service(type="ExternalName", externalName=name)) == set()
+
+
+@pytest.mark.parametrize("address", ["10.96.0.20", "None"])
+def test_a_port_whose_name_leaves_no_room_for_the_underscore_has_no_record_of_its_own(address: str) -> None:
+    """`_` and 63 characters are no label: the rest of the Service, and all other Services, keep their names."""
+    long, ports = "p" * 63, [{"name": "p" * 63, "port": 80}, {"name": "p" * 62, "port": 81}]
+    slices = {"ports": ports, "endpoints": [{"addresses": ["10.101.0.5"], "conditions": {"ready": True}}]}
+    found = lines(service(clusterIP=address, ports=ports), slices)
+    assert not any(long in line for line in found)
+    assert any(line.startswith(f"_{'p' * 62}._tcp.shop.") for line in found)
+    assert any(line.startswith("shop.default.svc.cluster.local. A ") for line in found)
 
 
 def test_a_service_without_cluster_address_yet_and_none_at_all_have_no_names() -> None:

@@ -15,6 +15,8 @@ Object = dict[str, Any]
 
 VERSION = "1.1.0"
 
+_LONGEST_LABEL = 63
+
 
 @dataclass(frozen=True, kw_only=True, slots=True, order=True)
 class Record:
@@ -54,10 +56,22 @@ def of_service(service: Object | None, slices: Iterable[Object], common: Names) 
         return frozenset()
     spec = service["spec"]
     if spec.get("type") == "ExternalName":
-        return frozenset(_external(service, common))
-    if spec.get("clusterIP") == "None":
-        return frozenset(_headless(service, slices, common))
-    return frozenset(_cluster(service, common))
+        found = _external(service, common)
+    elif spec.get("clusterIP") == "None":
+        found = _headless(service, slices, common)
+    else:
+        found = _cluster(service, common)
+    return frozenset(filter(_can_be_said, found))
+
+
+def _can_be_said(record: Record) -> bool:
+    """Whether DNS has room for the names of a record (RFC 1035, 2.3.4).
+
+    The API limits an external name only as a whole, and gives the name of a port the room that its underscore needs.
+    Knot would refuse the transaction, and with it the changes of all other Services.
+    """
+    words = (record.name, *record.data.split(" "))
+    return all(len(label) <= _LONGEST_LABEL for word in words for label in word.split("."))
 
 
 def _external(service: Object, common: Names) -> Iterator[Record]:
