@@ -69,6 +69,9 @@ class Pods:
                 state.started = times.parse(begun)
             if spec.deleting(pod):
                 state.hurry.set()
+        elif state.removed:
+            # a static pod whose manifest was taken away and put back, as people do to restart one
+            state.successor = pod
         else:
             state.update(pod)
         self._queue.add(uid)
@@ -76,7 +79,7 @@ class Pods:
     def drop(self, uid: str) -> None:
         """A pod is gone from its source."""
         if (state := self.states.get(uid)) is not None:
-            state.removed = True
+            state.removed, state.successor = True, None
             state.hurry.set()
             self._queue.add(uid)
 
@@ -175,6 +178,8 @@ class Pods:
         self._objects.forget(uid)
         self._failures.pop(uid, None)
         self.states.pop(uid, None)
+        if state is not None and state.successor is not None:
+            self.put(state.successor)
 
     async def _tidy(self, uid: str) -> None:
         """Remove containers and sandboxes that later ones have replaced."""

@@ -18,6 +18,8 @@ class PodState:
     """The newest object."""
     removed: bool = False
     """The object is gone from its source; what runs of it has to go too."""
+    successor: Object | None = None
+    """The object that came back under the same uid meanwhile: it runs anew once this pod has gone."""
     waiting: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Why a container does not run: reason and message, by container name."""
     messages: dict[str, str] = field(default_factory=dict)
