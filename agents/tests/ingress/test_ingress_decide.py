@@ -197,6 +197,8 @@ def test_annotations_are_checked_each_by_itself() -> None:
     options, complaints = annotations.options(ingress(annotations=notes))
     assert options == Options(body_size="8m")
     assert len(complaints) == 1
+    # digits to Unicode, but none to nginx
+    assert len(annotations.options(ingress(annotations={f"{annotations.PREFIX}proxy-body-size": "\u0663m"}))[1]) == 1
 
 
 def test_prefix_means_whole_path_elements() -> None:

@@ -87,6 +87,28 @@ async def test_one_refused_ingress_does_not_stop_the_others(config: Config, monk
     assert len(run.problems) == 1
 
 
+async def test_a_refused_ingress_among_many_is_found_by_halves(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each question starts nginx on the whole configuration, and no other change is served meanwhile."""
+    asked = 0
+
+    async def judge(_config: Config, text: str) -> None:
+        nonlocal asked
+        asked += 1
+        if "bad.example" in text:
+            raise nginx.NginxError("bad.example is not to my taste")
+
+    monkeypatch.setattr(nginx, "test", judge)
+    items = [ingress(f"i{number}", rules=[rule(path("/"), host=f"h{number}.example")]) for number in range(64)]
+    items[41] = ingress("bad", rules=[rule(path("/"), host="bad.example")])
+    run = Run(config, Cluster(*items))
+    await run.publisher.publish()
+    assert [problem.ingress for problem in run.problems] == ["default/bad"]
+    assert len(run.served) == 63
+    site = config.site_file.read_text()
+    assert all(f"server_name h{number}.example;" in site for number in range(64) if number != 41)
+    assert asked <= 16
+
+
 async def test_the_last_good_configuration_stays(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     async def refuse(_config: Config, _text: str) -> None:
         raise nginx.NginxError("no")

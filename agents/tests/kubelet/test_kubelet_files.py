@@ -1,6 +1,7 @@
 """Files that pods see, logs that users read, manifests that machines run."""
 
 import io
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -77,6 +78,16 @@ async def test_log_of_a_container(tmp_path: Path):
     assert await text(path, limit_bytes=5) == b"one\nt"
     assert await text(path, since=datetime(2026, 1, 1, 0, 0, 1, tzinfo=UTC)) == b"two\nthree\n"
     assert (await text(path, timestamps=True)).startswith(b"2026-01-01T00:00:00.5Z one\n")
+
+
+def test_the_tail_of_a_long_log_does_not_keep_the_kubelet_from_its_other_work() -> None:
+    """A log grows to 10 MiB; the cost of its tail must grow with its length, not with the square of it."""
+    full = b"2026-01-01T00:00:00.000000000Z stdout F " + b"x" * 40 + b"\n"
+    file = io.BytesIO(full * 120_000)
+    begun = time.process_time()
+    logs.seek_tail(file, 119_999)
+    assert file.tell() == len(full)
+    assert time.process_time() - begun < 3
 
 
 @pytest.mark.parametrize("count", [1, 2, 5, 1999, 2000, 3000])

@@ -8,7 +8,7 @@ from tricenter.ingress.model import Options
 
 PREFIX = "nginx.ingress.kubernetes.io/"
 
-_SIZE = re.compile(r"\d{1,9}[kmgKMG]?")
+_SIZE = re.compile(r"[0-9]{1,9}[kmgKMG]?")
 
 
 def _size(text: str) -> str:

@@ -3,7 +3,7 @@
 import asyncio
 import io
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +11,8 @@ from pathlib import Path
 from tricenter.apimachinery import times
 
 _CHUNK = 65_536
+_HEAD = 64
+"""Room for the time, stream and tag of a line."""
 _POLL_SECONDS = 0.25
 
 
@@ -44,27 +46,37 @@ def line(raw: bytes, options: Options) -> bytes:
 def seek_tail(file: io.BufferedIOBase, count: int) -> None:
     """Move to the start of the last `count` full lines; parts of a line count as one with its end."""
     file.seek(0, io.SEEK_END)
-    position, rest, found = file.tell(), b"", 0
-    if count == 0:
-        return
-    while position > 0:
+    position, ahead, found = file.tell(), b"", 0
+    following = position
+    while position > 0 and count > 0:
         step = min(_CHUNK, position)
         position -= step
         file.seek(position)
-        rest = file.read(step) + rest
-        starts = [0] if position == 0 else []
-        starts += [index + 1 for index, byte in enumerate(rest) if byte == 0x0A and index + 1 < len(rest)]
-        full = [start for start in starts if _is_full(rest, start)]
-        found = len(full)
-        if found > count:
-            boundary = full[-count - 1]
-            file.seek(position + rest.index(b"\n", boundary) + 1)
-            return
-    file.seek(0)
+        data = file.read(step) + ahead
+        for start in _starts_backwards(data, step, first=position == 0):
+            found += _is_full(data, start)
+            if found > count:
+                file.seek(following)
+                return
+            following = position + start
+        ahead = data[:_HEAD]
+    if count > 0:
+        file.seek(0)
+
+
+def _starts_backwards(data: bytes, step: int, *, first: bool) -> Iterator[int]:
+    """Where lines start after the line ends in the first `step` bytes, and at 0 where that is the `first` byte."""
+    index = data.rfind(b"\n", 0, step)
+    while index >= 0:
+        if index + 1 < len(data):
+            yield index + 1
+        index = data.rfind(b"\n", 0, index)
+    if first:
+        yield 0
 
 
 def _is_full(data: bytes, start: int) -> bool:
-    parts = data[start : start + 64].split(b" ", 3)
+    parts = data[start : start + _HEAD].split(b" ", 3)
     return len(parts) > 3 and parts[2].startswith(b"F")
 
 
