@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -252,3 +253,22 @@ async def test_events_are_counted_by_level(audited: Running) -> None:
     assert f'apiserver_audit_level_total{{level="RequestResponse"}} {auditor.levels[Level.RESPONSE]}.0' in page
     # The page was made before its own answer was noted.
     assert f"apiserver_audit_event_total {auditor.sink.taken - 1}.0" in page
+
+
+async def test_nobody_stays_unseen_by_what_he_sends(audited: Running, pki: Path) -> None:
+    """Odd fields that are dropped, bodies as deep as they may be, headers that are no UTF-8: all are noted."""
+    path = "/api/v1/namespaces/default/configmaps"
+    deep: Any = []
+    for _ in range(252):
+        deep = [deep]
+    for name, odd in (("items", {"items": 5}), ("deep", {"odd": deep})):
+        code, said = await audited.call("POST", path, {"metadata": {"name": name}, **odd})
+        assert code == 201, said
+    context = ssl.create_default_context(cafile=str(pki / "ca.crt"))
+    reader, writer = await asyncio.open_connection("127.0.0.1", audited.parts.config.port, ssl=context)
+    writer.write(b"GET /version HTTP/1.1\r\nHost: a\r\nUser-Agent: \xff\r\nConnection: close\r\n\r\n")
+    assert (await reader.read()).startswith(b"HTTP/1.1 200")
+    writer.close()
+    ended = [event for event in events(audited) if event["stage"] == "ResponseComplete"]
+    assert [event["requestURI"] for event in ended] == [path, path, "/version"]
+    assert [event["requestObject"]["metadata"]["name"] for event in ended[:2]] == ["items", "deep"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections import Counter
 from typing import Any
@@ -147,7 +148,17 @@ def line(event: Object, ruling: Ruling, sent: bytes | None, answered: bytes | No
     response = _decoded(answered, bodies.JSON)
     if response is not None:
         event["responseObject"] = _shown(response, ruling)
-    return orjson.dumps(event) + b"\n"
+    return _encoded(event) + b"\n"
+
+
+def _encoded(event: Object) -> bytes:
+    """The event even where a client sent headers that are no UTF-8, or a body as deep as bodies may be: within the
+    event it is one level deeper than orjson goes. Nobody stays unseen by what he sends.
+    """
+    try:
+        return orjson.dumps(event)
+    except orjson.JSONEncodeError:
+        return json.dumps(event, separators=(",", ":")).encode()
 
 
 def _decoded(body: bytes | None, media: str) -> Any:
@@ -172,7 +183,8 @@ def _complete(reference: Object | None, obj: Any) -> None:
 
 def _shown(obj: Any, ruling: Ruling) -> Any:
     if ruling.bare and isinstance(obj, dict):
-        for item in (obj, *(obj.get("items") or ())):
+        items = obj.get("items")
+        for item in (obj, *(items if isinstance(items, list) else ())):
             if isinstance(item, dict) and isinstance(item.get("metadata"), dict):
                 item["metadata"].pop("managedFields", None)
     return obj
