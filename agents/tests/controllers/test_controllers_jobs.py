@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import copy
 import datetime as dt
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tricenter.client import errors
+from tricenter.client.informer import Informer
+from tricenter.client.resources import JOBS
 from tricenter.controllers import jobindexes, jobs, jobstate, podfailures
 
 NOW = dt.datetime(2026, 1, 1, 12, 0, tzinfo=dt.UTC)
@@ -187,3 +191,60 @@ def test_second_pods_of_an_index_go_first() -> None:
     pods = [pod("b", index=0), pod("a", index=0), pod("c", index=1), pod("lost")]
     assert names(jobs._surplus(owner, copy.deepcopy(pods), 2, NOW)) == ["b", "lost"]
     assert len(jobs._surplus(job(), pods, 1, NOW)) == 3
+
+
+class Late:
+    """A server whose Jobs are seen at once and whose pods are not: their watch broke a moment ago."""
+
+    def __init__(self) -> None:
+        self.informers: dict[Any, Informer] = {}
+        self.conflicts = 0
+
+    def get(self, res: Any) -> Informer:
+        return self.informers.setdefault(res, Informer(self, res))  # type: ignore[arg-type]
+
+    async def patch(self, *_: Any, **__: Any) -> None:
+        return
+
+    async def update_status(self, _res: Any, obj: Any) -> Any:
+        if self.conflicts:
+            self.conflicts -= 1
+            raise errors.Conflict({}, 409)
+        self.get(JOBS)._put("n/j", obj)
+        return obj
+
+
+def late_jobs(phase: str) -> tuple[Late, jobs.Jobs]:
+    api = Late()
+    recorder = SimpleNamespace(event=lambda *_: None)
+    made = jobs.Jobs(SimpleNamespace(api=api, informers=api, recorder=recorder))  # type: ignore[arg-type]
+    owner = job({}, selector={"matchLabels": {"job": "j"}}, parallelism=0)
+    api.get(JOBS)._put("n/j", owner)
+    ended = pod("p", phase)
+    ended["metadata"] |= {
+        "labels": {"job": "j"},
+        "ownerReferences": [{"apiVersion": "batch/v1", "kind": "Job", "name": "j", "uid": "u", "controller": True}],
+    }
+    made._pods._put("n/p", ended)
+    return api, made
+
+
+@pytest.mark.parametrize(("phase", "field"), [("Succeeded", "succeeded"), ("Failed", "failed")])
+async def test_a_pod_that_the_informer_still_shows_with_its_finalizer_counts_once(phase: str, field: str) -> None:
+    api, made = late_jobs(phase)
+    for _ in range(3):
+        await made.reconcile("n/j")
+    assert api.get(JOBS).store["n/j"]["status"][field] == 1
+    gone = made._pods.store["n/p"]
+    made._pods._put("n/p", gone | {"metadata": gone["metadata"] | {"finalizers": []}})
+    assert not made._untracked
+
+
+async def test_a_failure_makes_the_next_pod_wait_once_however_often_its_note_is_refused() -> None:
+    api, made = late_jobs("Failed")
+    api.conflicts = 3
+    for _ in range(3):
+        with pytest.raises(errors.Conflict):
+            await made.reconcile("n/j")
+    await made.reconcile("n/j")
+    assert made._failures["n/j"].count == 1

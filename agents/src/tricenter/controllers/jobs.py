@@ -51,6 +51,9 @@ class Jobs(Controller):
         self._control = podcontrol.PodControl(context.api, context.recorder, JOBS)
         self._control.observe(self._pods, owner_key)
         self._failures: dict[str, _Failures] = {}
+        self._untracked: set[str] = set()
+        """Pods whose finalizer is off, which the informer does not show yet: they were counted."""
+        self._pods.add_handler(self._pod_seen)
         self.enqueue_on(self._jobs)
         self.enqueue_on(self._pods, podcontrol.keys_of_pod(self._jobs, owner_key))
 
@@ -74,12 +77,12 @@ class Jobs(Controller):
 
     async def _progress(self, key: str, job: Object, pods: list[Object], *, settled: bool) -> float | None:
         now = times.now()
-        ledger = jobstate.noted(job, pods)
-        self._remember(key, ledger)
+        ledger = jobstate.noted(job, pods, self._untracked)
         ledger.status = jobstate.with_start(job, ledger.status)
         found = jobstate.outcome(job, ledger, pods, now)
         ledger.status = jobstate.with_target(ledger.status, found)
         job = await self._write_status(job, ledger.status)
+        self._remember(key, ledger)
         await self._release(ledger.release)
         made = jobstate.released(job, ledger.status)
         active = [pod for pod in pods if podstate.active(pod)]
@@ -163,10 +166,20 @@ class Jobs(Controller):
             metadata = pod["metadata"]
             rest = [item for item in metadata.get("finalizers") or () if item != jobstate.FINALIZER]
             patch = {"metadata": {"uid": metadata["uid"], "finalizers": rest or None}}
+            # before the patch, for its event may be here sooner than its answer
+            self._untracked.add(metadata["uid"])
             try:
                 await self.api.patch(PODS, metadata["name"], patch, metadata["namespace"])
             except errors.NotFound:
-                continue
+                if key_of(pod) not in self._pods.store:
+                    self._untracked.discard(metadata["uid"])
+            except BaseException:
+                self._untracked.discard(metadata["uid"])
+                raise
+
+    def _pod_seen(self, event: str, _old: Object | None, pod: Object) -> None:
+        if event == "DELETED" or not jobstate.tracked(pod):
+            self._untracked.discard(pod["metadata"]["uid"])
 
     async def _release_strays(self, key: str, job: Object | None) -> None:
         """Pods of a Job that is gone count for nobody."""

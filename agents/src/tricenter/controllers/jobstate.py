@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import datetime as dt
+from collections.abc import Collection
 from typing import Any
 
 from tricenter.apimachinery import times
@@ -106,11 +107,14 @@ def failed_indexes(job: Object, pods: list[Object], status: Object) -> set[int]:
 # --- counting ---
 
 
-def noted(job: Object, pods: list[Object]) -> Ledger:
-    """Take ended pods into the status: as indexes, or as uids until their finalizers are gone."""
+def noted(job: Object, pods: list[Object], gone: Collection[str] = ()) -> Ledger:
+    """Take ended pods into the status: as indexes, or as uids until their finalizers are gone.
+
+    `gone` are the uids of pods whose finalizer was taken off although an older copy may still show it.
+    """
     status = copy.deepcopy(job.get("status") or {})
     ledger = Ledger(status)
-    waiting = {pod["metadata"]["uid"]: pod for pod in pods if tracked(pod)}
+    waiting = {pod["metadata"]["uid"]: pod for pod in pods if tracked(pod) and pod["metadata"]["uid"] not in gone}
     done = completed(job, status)
     uids = _settle(status, set(waiting))
     for uid, pod in waiting.items():
