@@ -160,11 +160,42 @@ def test_pods_are_nearly_immutable() -> None:
     debug = pod(ephemeralContainers=[{"name": "e", "image": "x"}])
     assert update("v1", "Pod", pod(), debug, "ephemeralcontainers") == []
     assert update("v1", "Pod", debug, pod(), "ephemeralcontainers")[0].startswith("spec.ephemeralContainers: Forbidden")
-    more = one(resources={"requests": {"cpu": "1"}})
-    assert update("v1", "Pod", one(), more, "resize") == []
-    assert update("v1", "Pod", one(), more)[0].startswith("spec: Forbidden")
+    assert update("v1", "Pod", one(), one(resources={"requests": {"cpu": "1"}}))[0].startswith("spec: Forbidden")
     status = {**pod(), "status": {"phase": "Running"}}
     assert update("v1", "Pod", pod(), status, "status") == []
+
+
+def test_a_resize_changes_cpu_and_memory_of_containers_that_stay() -> None:
+    """ValidatePodResize of pkg/apis/core/validation."""
+
+    def sized(**requests: str) -> Object:
+        return one(resources={"requests": requests})
+
+    def starting(cpu: str) -> Object:
+        init = {"name": "i", "image": "i", "resources": {"requests": {"cpu": cpu}}}
+        return pod(initContainers=[{**POD["containers"][0], **init}])
+
+    small = sized(cpu="1", memory="1Mi")
+    where = "spec.containers[0].resources.requests"
+    assert update("v1", "Pod", small, sized(cpu="2", memory="2Mi"), "resize") == []
+    assert update("v1", "Pod", one(), small, "resize") == [
+        'spec: Invalid value: "BestEffort": Pod QOS Class may not change as a result of resizing'
+    ]
+    assert update("v1", "Pod", small, sized(cpu="2"), "resize") == [
+        f"{where}: Forbidden: resource requests cannot be removed"
+    ]
+    policy = [{"resourceName": "cpu", "restartPolicy": "RestartContainer"}]
+    for other in (
+        sized(cpu="1", memory="1Mi", **{"ephemeral-storage": "1Gi"}),
+        one(resources={"requests": {"cpu": "1", "memory": "1Mi"}}, resizePolicy=policy),
+    ):
+        assert update("v1", "Pod", small, other, "resize") == [
+            "spec: Forbidden: only cpu and memory resources are mutable"
+        ]
+    assert update("v1", "Pod", starting("1"), starting("2"), "resize") == [
+        "spec.initContainers[0].resources: Forbidden: resources for non-sidecar init containers are immutable"
+    ]
+    assert update("v1", "Pod", small, sized(cpu="x"), "resize")[0].startswith(where)
 
 
 @pytest.mark.parametrize(

@@ -78,14 +78,34 @@ async def test_an_ephemeral_container_comes_through_its_subresource_only(server:
 
 
 async def test_resources_change_through_resize_only(server: Running, pod: str) -> None:
-    patch = {"spec": {"containers": [{"name": "c", "resources": {"requests": {"cpu": "10m"}}}]}}
-    code, _ = await server.call("PATCH", pod, patch, Content_Type=STRATEGIC)
+    resources = {"requests": {"cpu": "10m"}}
+    body = {"metadata": {"name": "r"}, "spec": {"containers": [{"name": "c", "image": "i", "resources": resources}]}}
+    code, made = await server.call("POST", PODS, body)
+    assert code == 201, made
+    patch = {"spec": {"containers": [{"name": "c", "resources": {"requests": {"cpu": "20m"}}}]}}
+    code, _ = await server.call("PATCH", f"{PODS}/r", patch, Content_Type=STRATEGIC)
     assert code == 422
-    code, changed = await server.call("PATCH", f"{pod}/resize", patch, Content_Type=STRATEGIC)
+    code, changed = await server.call("PATCH", f"{PODS}/r/resize", patch, Content_Type=STRATEGIC)
     assert code == 200, changed
     image = {"spec": {"containers": [{"name": "c", "image": "j"}]}}
-    code, _ = await server.call("PATCH", f"{pod}/resize", image, Content_Type=STRATEGIC)
+    code, _ = await server.call("PATCH", f"{PODS}/r/resize", image, Content_Type=STRATEGIC)
     assert code == 422
+    code, said = await server.call("PATCH", f"{pod}/resize", patch, Content_Type=STRATEGIC)
+    assert (code, "Pod QOS Class may not change as a result of resizing" in said["message"]) == (422, True)
+
+
+@pytest.mark.parametrize("subresource", ["ephemeralcontainers", "resize"])
+async def test_who_debugs_or_resizes_a_pod_changes_no_metadata(server: Running, pod: str, subresource: str) -> None:
+    owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": "o", "uid": "u"}
+    changes = {"labels": {"a": "b"}, "annotations": {"a": "b"}, "finalizers": ["a/b"], "ownerReferences": [owner]}
+    code, changed = await server.call("PATCH", f"{pod}/{subresource}", {"metadata": changes}, Content_Type=STRATEGIC)
+    assert (code, changes.keys() & changed["metadata"].keys()) == (200, set())
+
+
+async def test_ports_to_forward_are_ascii_digits(server: Running, pod: str) -> None:
+    for ports in ("%C2%B2", "1" * 5000):
+        code, said = await server.call("POST", f"{pod}/portforward?ports={ports}")
+        assert code < 500, said
 
 
 async def test_a_new_pod_selects_by_its_own_labels_and_waits_behind_its_gates(server: Running) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from tricenter.apimachinery import copies, fielderrors, names
+from tricenter.apimachinery import copies, fielderrors, names, podresources
 from tricenter.apimachinery.validation import claims, probes, remembered, security, windows
 from tricenter.apimachinery.validation.containers import container, mounts
 from tricenter.apimachinery.validation.metadata import annotations
@@ -302,18 +302,43 @@ def _tolerations(before: Object, after: Object) -> Errors:
 
 
 def resize(old: Object, new: Object) -> Errors:
-    """The `resize` subresource: only resources of containers change."""
-
-    def without(obj: Object) -> Object:
-        spec = copies.deep(sub(obj, "spec"))
-        for _, found in _all(spec, "spec"):
-            found.pop("resources", None)
-            found.pop("resizePolicy", None)
-        return spec
-
-    yield from pod_spec(sub(new, "spec"), "spec")
-    if without(old) != without(new):
+    """The `resize` subresource: what containers get of cpu and memory changes, the pod's class of service does not."""
+    before, after = sub(old, "spec"), sub(new, "spec")
+    wrong = list(pod_spec(after, "spec"))
+    yield from wrong
+    if wrong:
+        return
+    if podresources.qos_class(before) != podresources.qos_class(after):
+        detail = "Pod QOS Class may not change as a result of resizing"
+        yield fielderrors.invalid("spec", podresources.qos_class(before), detail)
+    for (where, had), (_, wants) in zip(_all(before, "spec"), _all(after, "spec"), strict=False):
+        yield from _resized(had, wants, where)
+    if _unresizable(before) != _unresizable(after):
         yield fielderrors.forbidden("spec", "only cpu and memory resources are mutable")
+
+
+def _resized(had: Object, wants: Object, path: str) -> Errors:
+    before, after = sub(had, "resources"), sub(wants, "resources")
+    if ".initContainers[" in path and had.get("restartPolicy") != "Always":
+        if before != after:
+            detail = "resources for non-sidecar init containers are immutable"
+            yield fielderrors.forbidden(f"{path}.resources", detail)
+        return
+    for part in ("limits", "requests"):
+        if sub(before, part).keys() - sub(after, part).keys():
+            yield fielderrors.forbidden(f"{path}.resources.{part}", f"resource {part} cannot be removed")
+
+
+def _unresizable(spec: Object) -> Object:
+    """A spec without what `resize` may change."""
+    spec = copies.deep(spec)
+    for _, found in _all(spec, "spec"):
+        resources = found.pop("resources", None) or {}
+        for part in ("limits", "requests"):
+            kept = {name: value for name, value in sub(resources, part).items() if name not in ("cpu", "memory")}
+            resources = {**resources, part: kept}
+        found["resources"] = resources
+    return spec
 
 
 def ephemeral_containers(old: Object, new: Object) -> Errors:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +17,7 @@ from tricenter.apiserver.rest.router import Handler, Special
 Object = dict[str, Any]
 
 _CONNECTING = ("attach", "exec", "portforward", "proxy")
+_PORT = re.compile("[0-9]{1,5}")
 _TRUTHS = ("stdin", "stdout", "stderr", "tty")
 
 
@@ -46,5 +48,5 @@ def options(call: Call) -> Object:
     if "command" in query:
         found["command"] = query.getall("command")
     if "ports" in query:
-        found["ports"] = [int(port) for port in query.getall("ports") if port.isdigit()]
+        found["ports"] = [int(port) for port in query.getall("ports") if _PORT.fullmatch(port)]
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tricenter.apimachinery import placement, podresources, times
-from tricenter.apiserver.registry.strategy import Object, Strategy
+from tricenter.apiserver.registry.strategy import Object, Strategy, keep
 
 _DEFAULT_GRACE = 30
 _ENDED = ("Succeeded", "Failed")
@@ -36,6 +36,13 @@ class PodStrategy(Strategy):
         super().prepare_update(old, new)
         if "status" in new and old["status"].get("qosClass") is None:
             new["status"]["qosClass"] = podresources.qos_class(new.get("spec") or {})
+
+    def prepare_change(self, subresource: str, old: Object, new: Object) -> None:
+        """Who may debug or resize a pod does not change its labels or owners (strategy.go, dropPodUpdates)."""
+        if subresource in ("ephemeralcontainers", "resize"):
+            for key in ("labels", "annotations", "finalizers", "ownerReferences"):
+                keep(old["metadata"], new["metadata"], key)
+        super().prepare_change(subresource, old, new)
 
     def grace(self, obj: Object, requested: int | None) -> int | None:
         """The requested time, else the pod's own; none for a pod that no kubelet has or that has ended."""

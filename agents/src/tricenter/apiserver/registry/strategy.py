@@ -100,7 +100,7 @@ class Strategy:
     def prepare_update(self, old: Object, new: Object) -> None:
         """Keep what an update of the main resource may not change."""
         if self.has_status:
-            _keep(old, new, "status")
+            keep(old, new, "status")
         if self.has_generation:
             changed = self.wanted(old) != self.wanted(new)
             _set_generation(old, new, raised=changed)
@@ -115,9 +115,9 @@ class Strategy:
     def prepare_status(self, old: Object, new: Object) -> None:
         """Keep everything but the status (and labels, annotations)."""
         for key in (set(old) | set(new)) - {"status", "metadata"}:
-            _keep(old, new, key)
+            keep(old, new, key)
         for key in ("finalizers", "ownerReferences", "generation"):
-            _keep(old["metadata"], new["metadata"], key)
+            keep(old["metadata"], new["metadata"], key)
 
     def warnings(self, old: Object | None, new: Object) -> Iterable[str]:
         """What a client is told about an object that is accepted, when it is new or wants something else now."""
@@ -146,7 +146,8 @@ class Strategy:
             obj["metadata"]["generation"] = int(obj["metadata"].get("generation") or 0) + 1
 
 
-def _keep(old: Object, new: Object, key: str) -> None:
+def keep(old: Object, new: Object, key: str) -> None:
+    """Give a field of the new object the value that the old one has, none where that has none."""
     if key in old:
         if key not in new or new[key] != old[key]:
             new[key] = copies.deep(old[key])
