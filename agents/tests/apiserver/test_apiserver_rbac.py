@@ -51,6 +51,14 @@ def test_several_rules_cover_one_together() -> None:
     assert not escalation.missing(held, [Rule.of(rule("get list", "pods nodes"))])
 
 
+def test_rules_of_more_combinations_than_can_be_counted_are_compared_at_once() -> None:
+    many = " ".join(f"x{number}" for number in range(2000))
+    held = [Rule.of(rule("get list", "pods", groups="")), Rule.of(rule("get list", "nodes", groups=""))]
+    assert not escalation.missing(held, [Rule.of(rule("get list", "pods nodes", names=many))])
+    lacking = escalation.missing(held, [Rule.of(rule(many, many, names=many))])
+    assert 0 < len(lacking) <= 10_000
+
+
 def test_refusal_is_worded_as_upstreams() -> None:
     lacking = escalation.missing([], [Rule.of(rule("get delete", "pods")), Rule.of(rule("get", urls="/x"))])
     text = escalation.refusal(User("al", groups=("a", "b")), lacking)

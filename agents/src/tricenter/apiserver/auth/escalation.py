@@ -9,6 +9,7 @@ import itertools
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 from tricenter.apiserver.auth.rbac import Rule
 from tricenter.apiserver.auth.user import User
@@ -20,11 +21,17 @@ EVERYTHING = (
 """What a cluster administrator holds."""
 
 _NOTHING = frozenset[str]()
+_MOST = 10_000
+"""Parts of which a refusal tells at most."""
 
 
 def missing(held: Sequence[Rule], wanted: Iterable[Rule]) -> list[Rule]:
-    """The parts of `wanted` that no rule of `held` covers, each for one verb of one resource or URL."""
-    return [part for rule in wanted for part in _parts(rule) if not any(_covers(owner, part) for owner in held)]
+    """The parts of `wanted` that no rule of `held` covers, each for one verb of one resource or URL; the first ones.
+
+    A rule that is covered as a whole is not taken apart: a small body can name more combinations than can be counted.
+    """
+    lacking = (part for rule in wanted for one in _of_one_sort(rule) for part in _uncovered(held, one))
+    return list(itertools.islice(lacking, _MOST))
 
 
 def refusal(user: User, lacking: Sequence[Rule]) -> str:
@@ -34,26 +41,43 @@ def refusal(user: User, lacking: Sequence[Rule]) -> str:
     return "\n".join([f"{who} is attempting to grant RBAC permissions not currently held:", *listed])
 
 
-def _parts(rule: Rule) -> Iterator[Rule]:
-    """A rule taken apart into the smallest ones."""
-    for verb in sorted(rule.verbs):
-        single = replace(rule, verbs=frozenset((verb,)))
-        for url in rule.urls:
-            yield replace(single, groups=_NOTHING, resources=_NOTHING, names=_NOTHING, urls=(url,))
-        names: list[str | None] = [*sorted(rule.names)] or [None]
-        for group, resource, name in itertools.product(sorted(rule.groups), sorted(rule.resources), names):
-            one = frozenset((name,)) if name is not None else _NOTHING
-            yield replace(single, groups=frozenset((group,)), resources=frozenset((resource,)), names=one, urls=())
+def _of_one_sort(rule: Rule) -> Iterator[Rule]:
+    """The part of a rule about resources and the one about URLs, where there is something in them."""
+    if rule.verbs and rule.urls:
+        yield replace(rule, groups=_NOTHING, resources=_NOTHING, names=_NOTHING)
+    if rule.verbs and rule.groups and rule.resources:
+        yield replace(rule, urls=())
+
+
+def _uncovered(held: Sequence[Rule], rule: Rule) -> Iterator[Rule]:
+    if any(_covers(owner, rule) for owner in held):
+        return
+    halves = _halves(rule)
+    if not halves:
+        yield rule
+    for half in halves:
+        yield from _uncovered(held, half)
+
+
+def _halves(rule: Rule) -> list[Rule]:
+    """A rule taken apart, nothing for one that is as small as can be; names last, as few rules are about names."""
+    for name in ("urls", "groups", "resources", "verbs", "names"):
+        values = getattr(rule, name)
+        if len(values) > 1:
+            listed, middle = sorted(values), len(values) // 2
+            parts: list[dict[str, Any]] = [{name: type(values)(some)} for some in (listed[:middle], listed[middle:])]
+            return [replace(rule, **part) for part in parts]
+    return []
 
 
 def _covers(owner: Rule, part: Rule) -> bool:
     if not (part.verbs <= owner.verbs or "*" in owner.verbs):
         return False
     if part.urls:
-        return any(_url_covers(pattern, part.urls[0]) for pattern in owner.urls)
+        return all(any(_url_covers(pattern, url) for pattern in owner.urls) for url in part.urls)
     if not (part.groups <= owner.groups or "*" in owner.groups):
         return False
-    if not _resource_covers(owner.resources, next(iter(part.resources))):
+    if not all(_resource_covers(owner.resources, resource) for resource in part.resources):
         return False
     return not owner.names or bool(part.names and part.names <= owner.names)
 
