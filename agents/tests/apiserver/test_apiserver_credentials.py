@@ -255,9 +255,19 @@ async def test_a_kubelet_writes_about_its_own_node_only(server: Running, pki: Pa
         assert (await kubelet.call("POST", pods, mirror(nodeName="n2")))[0] == 403
         assert (await kubelet.call("POST", pods, mirror(serviceAccountName="default")))[0] == 403
         volume = {"name": "v", "secret": {"secretName": "s"}}
-        code, status = await kubelet.call("POST", pods, mirror(volumes=[volume]))
-        assert code == 403
-        assert "can not create pods that reference secrets" in status["message"]
+        token = {"name": "v", "projected": {"sources": [{"serviceAccountToken": {"path": "t"}}]}}
+        resource = [{"name": "r", "resourceClaimName": "r"}]
+        maps = {"name": "v", "configMap": {"name": "m"}}
+        for more, why in (
+            ({"volumes": [volume]}, "a mirror pod may not reference secrets"),
+            ({"volumes": [token]}, "a mirror pod may not use ServiceAccountToken volume projections"),
+            ({"serviceAccountName": "x"}, "a mirror pod may not reference service accounts"),
+            ({"volumes": [maps]}, 'node "n1" can not create pods that reference configmaps'),
+            ({"resourceClaims": resource}, 'node "n1" can not create pods that reference resourceclaims'),
+        ):
+            code, status = await kubelet.call("POST", pods, mirror(**more))
+            assert (code, status["message"].partition(" is forbidden: ")[2]) == (403, why)
+    assert (await server.call("POST", pods, mirror(serviceAccountName="x")))[0] == 403
 
 
 async def test_a_kubelet_says_how_far_a_volume_has_grown_and_no_more(server: Running, pki: Path) -> None:

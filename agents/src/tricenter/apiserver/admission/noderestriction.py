@@ -61,6 +61,9 @@ class NodeRestriction(Plugin):
         if subresource not in ("", "status", "eviction"):
             text = f"unexpected pod subresource \"{subresource}\", only 'status' and 'eviction' are allowed"
             raise _refused(attributes, text)
+        if attributes.operation == UPDATE and not subresource:
+            text = f'unexpected operation "{UPDATE}", node "{node}" can only create and delete mirror pods'
+            raise _refused(attributes, text)
         if subresource == "eviction":
             self._check_eviction(attributes, node)
         elif (pod.get("spec") or {}).get("nodeName", "") != node and attributes.operation in (UPDATE, DELETE):
@@ -117,6 +120,8 @@ def _check_mirror(attributes: Attributes, node: str) -> None:
     for plural, _, _ in references.of_pod(pod):
         if plural != "serviceaccounts":
             raise _refused(attributes, f"{who} can not create pods that reference {plural}")
+    if spec.get("resourceClaims"):
+        raise _refused(attributes, f"{who} can not create pods that reference resourceclaims")
 
 
 def _check_node(attributes: Attributes, node: str) -> None:

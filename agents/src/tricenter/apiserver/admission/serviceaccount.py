@@ -10,6 +10,7 @@ from typing import Any
 from tricenter.apimachinery import mirrorpods, names
 from tricenter.apiserver import errors
 from tricenter.apiserver.admission.chain import Attributes, Plugin
+from tricenter.apiserver.auth import references
 from tricenter.apiserver.auth.tokens import POD_SECONDS
 from tricenter.apiserver.cache.freshness import Freshness
 from tricenter.apiserver.resources import Resources
@@ -40,6 +41,13 @@ class ServiceAccount(Plugin):
         if not spec.get("imagePullSecrets") and account.get("imagePullSecrets"):
             spec["imagePullSecrets"] = account["imagePullSecrets"]
 
+    async def validate(self, attributes: Attributes) -> None:
+        """A mirror pod refers to nothing by which its node would get at it. Raises Forbidden."""
+        if attributes.creates("", "pods") and mirrorpods.is_mirror(attributes.obj):
+            refusal = _not_for_mirrors(attributes.obj)
+            if refusal:
+                raise errors.forbidden(attributes.target, refusal)
+
     async def _account(self, attributes: Attributes, name: str) -> Object:
         namespace = attributes.call.info.namespace
         entry = self._accounts.get(namespace, name)
@@ -51,6 +59,18 @@ class ServiceAccount(Plugin):
             text = f'error looking up service account {namespace}/{name}: serviceaccount "{name}" not found'
             raise errors.forbidden(target, text)
         return entry.load()
+
+
+def _not_for_mirrors(pod: Object) -> str:
+    spec = pod.get("spec") or {}
+    if spec.get("serviceAccountName"):
+        return "a mirror pod may not reference service accounts"
+    if any(plural == "secrets" for plural, _, _ in references.of_pod(pod)):
+        return "a mirror pod may not reference secrets"
+    projected = [(volume.get("projected") or {}).get("sources") or () for volume in spec.get("volumes") or ()]
+    if any(source.get("serviceAccountToken") is not None for sources in projected for source in sources):
+        return "a mirror pod may not use ServiceAccountToken volume projections"
+    return ""
 
 
 def _automounts(spec: Object, account: Object) -> bool:
