@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tricenter.controllers import endpoints
+from tricenter.client.informer import Informer
+from tricenter.client.resources import ENDPOINTS, ENDPOINTSLICES
+from tricenter.controllers import endpoints, endpointslices
 
 NODES = {"n1": {"metadata": {"name": "n1", "labels": {"topology.kubernetes.io/zone": "east1"}}}}
 
@@ -130,3 +133,22 @@ def test_the_older_object_splits_ready_and_not() -> None:
     assert [item["ip"] for item in subset["addresses"]] == ["10.101.0.1"]
     assert [item["ip"] for item in subset["notReadyAddresses"]] == ["10.101.0.2"]
     assert subset["ports"] == [{"name": "http", "protocol": "TCP", "port": 8080}]
+
+
+async def test_both_kinds_of_endpoints_go_with_their_service() -> None:
+    """Else a new Service of the name, one without a selector too, has the addresses of the old one."""
+    informers: dict[Any, Informer] = {}
+    gone: list[tuple[str, str]] = []
+
+    async def delete(res: Any, name: str, *_: Any, uid: str) -> None:
+        gone.append((res.plural, f"{name} {uid}"))
+
+    api: Any = SimpleNamespace(delete=delete)
+    known = SimpleNamespace(get=lambda res: informers.setdefault(res, Informer(api, res)))
+    made = endpointslices.EndpointSlices(SimpleNamespace(api=api, informers=known))  # type: ignore[arg-type]
+    slice_ = endpoints.make_slice(service(), (), [])
+    slice_["metadata"] |= {"name": "shop-1", "uid": "e1"}
+    informers[ENDPOINTSLICES]._put("d/shop-1", slice_)
+    informers[ENDPOINTS]._put("d/shop", {"metadata": {"name": "shop", "namespace": "d", "uid": "e2"}, "subsets": []})
+    await made.reconcile("d/shop")
+    assert gone == [("endpointslices", "shop-1 e1"), ("endpoints", "shop e2")]

@@ -6,7 +6,7 @@ from typing import Any
 
 from tricenter.apimachinery import selectors
 from tricenter.client import errors
-from tricenter.client.resources import ENDPOINTS, ENDPOINTSLICES, NODES, PODS, SERVICES
+from tricenter.client.resources import ENDPOINTS, ENDPOINTSLICES, NODES, PODS, SERVICES, Resource
 from tricenter.controllers import endpoints
 from tricenter.controllers.context import Context, Controller
 
@@ -38,8 +38,11 @@ class EndpointSlices(Controller):
         service = self._services.store.get(key)
         slices = self._slices.by_index(_SERVICE, key)
         if service is None or "deletionTimestamp" in service["metadata"]:
-            for item in slices if service is None else ():
-                await self._delete(item)
+            if service is None:
+                for item in slices:
+                    await self._delete(ENDPOINTSLICES, item)
+                if legacy := self._endpoints.store.get(key):
+                    await self._delete(ENDPOINTS, legacy)
             return None
         selector = service["spec"].get("selector")
         if not selector or service["spec"].get("type") == "ExternalName":
@@ -57,7 +60,7 @@ class EndpointSlices(Controller):
         for item in changes.update:
             await self.api.update(ENDPOINTSLICES, item)
         for item in changes.delete:
-            await self._delete(item)
+            await self._delete(ENDPOINTSLICES, item)
         await self._write_legacy(key, service, endpoints.legacy_subsets(groups))
         return None
 
@@ -77,10 +80,10 @@ class EndpointSlices(Controller):
             updated = current["metadata"] | {"labels": labels}
             await self.api.update(ENDPOINTS, current | {"metadata": updated, "subsets": subsets})
 
-    async def _delete(self, item: Object) -> None:
+    async def _delete(self, res: Resource, item: Object) -> None:
         metadata = item["metadata"]
         try:
-            await self.api.delete(ENDPOINTSLICES, metadata["name"], metadata["namespace"], uid=metadata["uid"])
+            await self.api.delete(res, metadata["name"], metadata["namespace"], uid=metadata["uid"])
         except errors.NotFound:
             return
 
