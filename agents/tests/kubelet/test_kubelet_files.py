@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from tricenter.kubelet.objects import Objects
 from tricenter.kubelet.pods import cgroups
+from tricenter.kubelet.pods.paths import Paths
 from tricenter.kubelet.server import app, logs
 from tricenter.kubelet.sources.files import ManifestError, StaticPods, static_pod
 from tricenter.kubelet.volumes import atomic, manager, mounts
@@ -152,3 +154,19 @@ def test_control_groups_of_a_pod_are_removed(tmp_path: Path):
 )
 def test_who_may_use_the_server(subject: object, wanted: bool):
     assert app.allowed(subject) is wanted
+
+
+def test_a_volume_in_memory_is_in_memory_again_after_a_restart_of_the_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its folder is on disk: without the mount its content would be, and without a limit."""
+    mounted: list[Path] = []
+    monkeypatch.setattr(mounts, "mount_tmpfs", lambda target, **_: mounted.append(target))
+    monkeypatch.setattr(mounts, "is_mounted", mounted.__contains__)
+    known = manager.Volumes(Paths(tmp_path), Objects(None))
+    for times in (1, 1):
+        known._empty_dir("u", "v", {"medium": "Memory"}, None)
+        assert len(mounted) == times
+    mounted.clear()
+    known._empty_dir("u", "v", {"medium": "Memory"}, None)
+    assert len(mounted) == 1

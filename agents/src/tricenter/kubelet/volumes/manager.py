@@ -74,10 +74,12 @@ class Volumes:
 
     def _empty_dir(self, uid: str, name: str, source: Object, group: int | None) -> Path:
         target = self._paths.volume(uid, EMPTY_DIR, name)
-        if target.exists():
+        memory = source.get("medium") == "Memory"
+        # the folder of one in memory outlives a restart of the machine, its content does not
+        if target.exists() and (not memory or mounts.is_mounted(target)):
             return target
-        target.mkdir(parents=True)
-        if source.get("medium") == "Memory":
+        target.mkdir(parents=True, exist_ok=True)
+        if memory:
             size = quantity.to_int(source["sizeLimit"]) if source.get("sizeLimit") else 0
             mounts.mount_tmpfs(target, size=size, mode="0777")
         target.chmod(0o777)
