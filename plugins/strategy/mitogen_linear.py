@@ -6,9 +6,12 @@ differs with each Python release. Importing it from the running interpreter need
 
 from __future__ import annotations
 
+import ctypes
+import signal
 import time
 from typing import Any
 
+from ansible.executor.process.worker import WorkerProcess
 from ansible.plugins.strategy import linear
 from ansible_mitogen import process, strategy
 
@@ -43,6 +46,23 @@ def _end(mux: Any) -> None:
 
 
 process.MuxProcess._on_broker_exit = _end
+
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None, use_errno=True)
+_detach = WorkerProcess._detach
+
+
+def _detach_alive(worker: Any) -> None:
+    """Leave the terminal, as Ansible does, and end with the run.
+
+    A worker has a session of its own: when a run was killed, it waited for ever for answers over a connection that had
+    gone with it (prctl(2)).
+    """
+    _detach(worker)
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+WorkerProcess._detach = _detach_alive
 
 
 class StrategyModule(strategy.StrategyMixin, linear.StrategyModule):  # type: ignore[misc]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -40,6 +43,40 @@ def test_a_run_that_is_interrupted_while_it_connects_ends(tmp_path: Path) -> Non
             finally:
                 if running.poll() is None:
                     os.killpg(running.pid, signal.SIGKILL)
+
+
+def test_a_run_that_is_killed_leaves_no_workers(tmp_path: Path) -> None:
+    """They have sessions of their own, so that what ends the run's process group does not reach them."""
+    play, hosts = tmp_path / "play.yml", tmp_path / "hosts.yml"
+    task = f"touch {tmp_path}/began-{{{{ inventory_hostname }}}} && sleep 30"
+    play.write_text(f"[{{hosts: all, gather_facts: false, tasks: [{{ansible.builtin.shell: '{task}'}}]}}]")
+    hosts.write_text("all: {vars: {ansible_connection: local}, hosts: {a: {}, b: {}, c: {}}}")
+    command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", str(hosts), str(play)]
+    with subprocess.Popen(command, cwd=site_inventory.ROOT, start_new_session=True) as running:
+        try:
+            until(lambda: any(tmp_path.glob("began-*")))  # on one machine they come one after the other
+            assert len(processes(str(play))) > 3
+        finally:
+            os.killpg(running.pid, signal.SIGKILL)
+    until(lambda: not processes(str(play)))
+
+
+def until(come: Callable[[], bool]) -> None:
+    """Wait for something to be so."""
+    ends = time.monotonic() + LIMIT
+    while not come():
+        assert time.monotonic() < ends
+        time.sleep(0.1)
+
+
+def processes(argument: str) -> list[str]:
+    """The processes that have an argument."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if argument in entry.read_text().split("\0"):
+                found.append(entry.parent.name)
+    return found
 
 
 def test_a_thread_that_never_ends_does_not_hold_up_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
