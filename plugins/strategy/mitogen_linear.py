@@ -48,7 +48,6 @@ def _end(mux: Any) -> None:
 process.MuxProcess._on_broker_exit = _end
 
 _PR_SET_PDEATHSIG = 1
-_libc = ctypes.CDLL(None, use_errno=True)
 _detach = WorkerProcess._detach
 
 
@@ -59,7 +58,7 @@ def _detach_alive(worker: Any) -> None:
     gone with it (prctl(2)).
     """
     _detach(worker)
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 WorkerProcess._detach = _detach_alive

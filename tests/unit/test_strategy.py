@@ -9,10 +9,10 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import plugin_loader
 import pytest
@@ -45,7 +45,7 @@ def test_a_run_that_is_interrupted_while_it_connects_ends(tmp_path: Path) -> Non
                     os.killpg(running.pid, signal.SIGKILL)
 
 
-def test_a_run_that_is_killed_leaves_no_workers(tmp_path: Path) -> None:
+def test_a_run_that_is_killed_leaves_no_workers(tmp_path: Path, eventually: Callable[..., Any]) -> None:
     """They have sessions of their own, so that what ends the run's process group does not reach them."""
     play, hosts = tmp_path / "play.yml", tmp_path / "hosts.yml"
     task = f"touch {tmp_path}/began-{{{{ inventory_hostname }}}} && sleep 30"
@@ -54,19 +54,12 @@ def test_a_run_that_is_killed_leaves_no_workers(tmp_path: Path) -> None:
     command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", str(hosts), str(play)]
     with subprocess.Popen(command, cwd=site_inventory.ROOT, start_new_session=True) as running:
         try:
-            until(lambda: any(tmp_path.glob("began-*")))  # on one machine they come one after the other
+            # on one machine they come one after the other
+            eventually(lambda: any(tmp_path.glob("began-*")), within=LIMIT)
             assert len(processes(str(play))) > 3
         finally:
             os.killpg(running.pid, signal.SIGKILL)
-    until(lambda: not processes(str(play)))
-
-
-def until(come: Callable[[], bool]) -> None:
-    """Wait for something to be so."""
-    ends = time.monotonic() + LIMIT
-    while not come():
-        assert time.monotonic() < ends
-        time.sleep(0.1)
+    eventually(lambda: not processes(str(play)), within=LIMIT)
 
 
 def processes(argument: str) -> list[str]:

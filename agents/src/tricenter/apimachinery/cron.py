@@ -106,12 +106,9 @@ def _real(local: dt.datetime, zone: dt.tzinfo) -> dt.datetime | None:
     return moment if moment.astimezone(zone).replace(tzinfo=None) == local else None
 
 
+@alike.remembered(1024)
 def parse(text: str) -> Schedule | Every:
     """Read a schedule. Raises CronError, worded as upstream words it."""
-    return _known(text) if len(text) <= alike.LONGEST else _parsed(text)
-
-
-def _parsed(text: str) -> Schedule | Every:
     text = text.strip()
     if text.startswith("@every "):
         return Every(max(1, int(_duration(text.removeprefix("@every ")))))
@@ -126,9 +123,6 @@ def _parsed(text: str) -> Schedule | Every:
         frozenset(_field(field, *bounds)) for field, bounds in zip(fields, _BOUNDS, strict=True)
     )
     return Schedule(minutes, hours, days, months, weekdays, _open(fields[2]) or _open(fields[4]))
-
-
-_known = lru_cache(maxsize=1024)(_parsed)
 
 
 def _open(field: str) -> bool:

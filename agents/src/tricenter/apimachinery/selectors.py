@@ -6,7 +6,6 @@ Grammar and meaning of k8s.io/apimachinery/pkg/labels and pkg/fields.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from tricenter.apimachinery import alike, names
@@ -182,16 +181,10 @@ def _checked(key: str, operator: str, *values: str) -> Requirement:
     return Requirement(key, operator, frozenset(values))
 
 
+@alike.remembered(512)
 def parse_labels(text: str) -> LabelSelector:
     """Read `a=b,c in (d,e),!f`; the empty text matches everything. Raises SelectorError."""
-    return _known_labels(text) if len(text) <= alike.LONGEST else _labels(text)
-
-
-def _labels(text: str) -> LabelSelector:
     return LabelSelector(_Parser(text).parse())
-
-
-_known_labels = lru_cache(maxsize=512)(_labels)
 
 
 def from_object(selector: Mapping[str, Any] | None) -> LabelSelector:
@@ -254,17 +247,11 @@ _FIELD_OPERATOR = re.compile(r"!=|==|=")
 _FIELD_ESCAPE = re.compile(r"\\(.)?", re.DOTALL)
 
 
+@alike.remembered(512)
 def parse_fields(text: str) -> FieldSelector:
     r"""Read `spec.nodeName=a,status.phase!=Running`; `\,`, `\=` and `\\` stand for themselves. Raises SelectorError."""
-    return _known_fields(text) if len(text) <= alike.LONGEST else _fields(text)
-
-
-def _fields(text: str) -> FieldSelector:
     found = [_field_term(term) for term in _split_terms(text) if term]
     return FieldSelector(tuple(found))
-
-
-_known_fields = lru_cache(maxsize=512)(_fields)
 
 
 def _split_terms(text: str) -> list[str]:

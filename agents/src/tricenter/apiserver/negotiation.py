@@ -42,13 +42,12 @@ def accept(header: str | None, *, transforms: bool = True) -> Form:
     """The first form in the Accept header that we can write; NotAcceptable when there is none."""
     if not header:
         return Form()
-    clauses = list(_clauses(header))
-    for media, parameters in clauses:
+    for media, parameters in _clauses(header):
         if media in (JSON, YAML, *_WILDCARDS):
             form = _form(media, parameters, _AS if transforms else ())
             if form is not None:
                 return form
-    for media, parameters in clauses:
+    for media, parameters in _clauses(header):
         # AllowsMediaTypeTransform in apiserver pkg/endpoints/handlers/rest.go: no Tables in protobuf.
         form = _form(media, parameters, _AS[1:] if transforms else ()) if media == PROTOBUF else None
         if form is not None:

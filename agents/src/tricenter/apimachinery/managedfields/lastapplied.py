@@ -6,10 +6,10 @@ So one can go back to client-side apply, and it knows what was applied last.
 import json
 from typing import Any
 
+from tricenter.apimachinery.validation.metadata import ANNOTATIONS_MAX, annotations_size
+
 Object = dict[str, Any]
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
-_LIMIT = 256 * 1024
-"""Bytes of all annotations of an object together (apimachinery validation, TotalAnnotationSizeLimitB)."""
 _ESCAPED = str.maketrans({char: f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"})
 """Go's encoder escapes what could end a script."""
 
@@ -20,7 +20,7 @@ def refresh(merged: Object, applied: Object) -> Object:
     if not annotations.get(LAST_APPLIED):
         return merged
     kept = {**annotations, LAST_APPLIED: _encoded(applied)}
-    if sum(len(key.encode()) + len(str(value).encode()) for key, value in kept.items()) > _LIMIT:
+    if annotations_size(kept) > ANNOTATIONS_MAX:
         del kept[LAST_APPLIED]
     return {**merged, "metadata": {**merged["metadata"], "annotations": kept}}
 

@@ -97,13 +97,16 @@ def _namespace(meta: Object, *, namespaced: bool) -> Errors:
         yield fielderrors.forbidden(f"{_META}.namespace", "not allowed on this type")
 
 
+def annotations_size(found: Object) -> int:
+    """Bytes of all annotations of an object together."""
+    return sum(len(key.encode()) + len(str(value).encode()) for key, value in found.items())
+
+
 def annotations(found: Object | None, path: str = f"{_META}.annotations") -> Errors:
     """Keys and total size of annotations."""
-    size = 0
-    for key, value in (found or {}).items():
+    for key in found or {}:
         yield from named(names.qualified_name, key.lower(), path)
-        size += len(key.encode()) + len(str(value).encode())
-    if size > ANNOTATIONS_MAX:
+    if annotations_size(found or {}) > ANNOTATIONS_MAX:
         yield fielderrors.too_long(path, ANNOTATIONS_MAX)
 
 

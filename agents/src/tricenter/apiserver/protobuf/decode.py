@@ -17,8 +17,6 @@ import orjson
 from tricenter.apimachinery import times, wire
 from tricenter.apiserver import errors
 
-MEDIA = "application/vnd.kubernetes.protobuf"
-
 MAGIC = b"k8s\0"
 _META = "k8s.io/apimachinery/pkg/apis/meta/v1"
 _DEPTH = 60

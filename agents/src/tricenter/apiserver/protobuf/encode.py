@@ -18,9 +18,10 @@ import orjson
 
 from tricenter.apimachinery import times, wire
 from tricenter.apiserver.cache.watcher import Encode
-from tricenter.apiserver.protobuf.decode import MAGIC, MEDIA, RAW, TYPE_META, message_name, table
+from tricenter.apiserver.negotiation import PROTOBUF
+from tricenter.apiserver.protobuf.decode import MAGIC, RAW, TYPE_META, message_name, table
 
-WATCH_MEDIA = f"{MEDIA};stream=watch"
+WATCH_MEDIA = f"{PROTOBUF};stream=watch"
 
 _RAW_OBJECT = 1
 """The field of a runtime.RawExtension."""

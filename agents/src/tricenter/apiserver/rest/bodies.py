@@ -15,6 +15,7 @@ from aiohttp import web
 
 from tricenter.apimachinery.kinds import Kind
 from tricenter.apiserver import errors
+from tricenter.apiserver.negotiation import PROTOBUF
 from tricenter.apiserver.protobuf import decode
 from tricenter.apiserver.request import Request
 from tricenter.apiserver.resources import Resource
@@ -108,9 +109,9 @@ def parse_now(body: bytes, media: str, repeated: list[str] | None = None, *, pro
         return parse_json(body)
     if media == YAML:
         return _parse_yaml(body, [] if repeated is None else repeated)
-    if media == decode.MEDIA and protobuf:
+    if media == PROTOBUF and protobuf:
         return decode.decode(body)
-    raise unsupported(JSON, YAML, *([decode.MEDIA] if protobuf else []))
+    raise unsupported(JSON, YAML, *([PROTOBUF] if protobuf else []))
 
 
 def unsupported(*accepted: str) -> errors.UnsupportedMedia:

@@ -12,7 +12,7 @@ from tricenter.apimachinery import copies, fielderrors
 from tricenter.apiserver import errors
 from tricenter.apiserver.auth.authorize import Authorizer, of_info
 from tricenter.apiserver.config import Config
-from tricenter.apiserver.protobuf import decode
+from tricenter.apiserver.negotiation import PROTOBUF
 from tricenter.apiserver.registry import conversion, fieldcheck, strategies
 from tricenter.apiserver.registry.allocation import Allocation
 from tricenter.apiserver.registry.metadata import based_on
@@ -257,7 +257,7 @@ async def parsed(call: Call, body: bytes, media: str) -> Any:
     kind = call.resource.kind
     wanted = "" if call.info.verb == "patch" else kind.kind
     data = await bodies.parse(body, media, repeated, wanted=wanted, protobuf=kind.structural is None)
-    if media != decode.MEDIA:
+    if media != PROTOBUF:
         fieldcheck.check_duplicates(call, body, data, repeated)
     return data
 
