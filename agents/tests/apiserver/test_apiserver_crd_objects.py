@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import threading
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from apiserver_harness import Running
 from crd_samples import CRDS, CRONTABS, GROUP, crontab, crontab_crd, defined, version
+
+from tricenter.apimachinery import openapi
+from tricenter.apimachinery.kinds import Kind
+from tricenter.apiserver.cache.mirror import Mirror
+from tricenter.apiserver.cache.resource import ResourceCache
 
 pytestmark = pytest.mark.etcd
 
@@ -214,6 +221,41 @@ async def test_openapi_leaves_open_what_may_hold_anything(server: Running) -> No
     assert schema["properties"]["metadata"]["description"].startswith("Standard object's metadata. More info: ")
     assert set(schema["properties"]["pod"]["properties"]) == {"apiVersion", "kind", "metadata"}
     assert schema["properties"]["pod"]["required"] == ["kind", "apiVersion"]
+
+
+async def test_openapi_waits_for_what_is_established(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    adopt = Mirror.adopt
+
+    async def slow(mirror: Mirror, cache: ResourceCache) -> None:
+        await asyncio.sleep(0.5)
+        await adopt(mirror, cache)
+
+    monkeypatch.setattr(Mirror, "adopt", slow)
+    await defined(server)
+    _, swagger = await server.call("GET", "/openapi/v2")
+    assert "com.example.stable.v1.CronTab" in swagger["definitions"]
+
+
+async def test_openapi_remembers_nothing_older_than_what_is_served(
+    server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make, go = openapi.v2_bytes, threading.Event()
+
+    def slow(custom: Sequence[Kind] = ()) -> bytes:
+        go.wait(60)
+        return make(custom)
+
+    monkeypatch.setattr(openapi, "v2_bytes", slow)
+    async with asyncio.TaskGroup() as group:
+        for _ in range(2):  # the second waits for the first
+            group.create_task(server.call("GET", "/openapi/v2"))
+        await asyncio.sleep(0.2)
+        await defined(server)
+        code, _ = await server.call("GET", CRONTABS)
+        go.set()
+    assert code == 200
+    _, swagger = await server.call("GET", "/openapi/v2")
+    assert "com.example.stable.v1.CronTab" in swagger["definitions"]
 
 
 async def test_warnings_generated_names_and_finalizers(server: Running) -> None:

@@ -51,12 +51,12 @@ class Discovery:
         services: ApiServices,
         availability: Availability,
     ) -> None:
+        self._extensions = extensions
         self._documents = Documents(resources, services, availability.resources)
         self._health = health
         self._instruments = instruments
         self._address = address
-        self._openapi = OpenApi(resources, services, availability.openapi)
-        self._extensions = extensions
+        self._openapi = OpenApi(resources, services, self._current, availability.openapi)
         self._issuer = issuer
 
     def endpoints(self) -> Mapping[str, Endpoint]:
@@ -80,6 +80,7 @@ class Discovery:
         """The index of paths."""
         if http.path != "/":
             raise errors.unknown_path()
+        await self._current()
         groups = [group["name"] for group in self._documents.groups()["groups"]]
         paths = [*self.endpoints(), "/api/v1", *(f"/apis/{name}" for name in groups)]
         return answers.json({"paths": sorted(set(paths) - {"/"})})

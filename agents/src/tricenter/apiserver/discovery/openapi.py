@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 
 import orjson
 from aiohttp import web
@@ -42,9 +42,17 @@ class Document:
 class OpenApi:
     """Serves the documents; each is made once for what is served, in a thread, for that takes a while."""
 
-    def __init__(self, resources: Resources, services: ApiServices, elsewhere: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        resources: Resources,
+        services: ApiServices,
+        current: Callable[[], Awaitable[None]],
+        elsewhere: Mapping[str, str],
+    ) -> None:
         self._resources = resources
         self._services = services
+        self._current = current
+        """Waits until what is established is served: clients ask for its schema next."""
         self._elsewhere = elsewhere
         """Where the documents of extension servers are, by the name of their APIService."""
         self._lock = asyncio.Lock()
@@ -55,44 +63,47 @@ class OpenApi:
         """/openapi/v2."""
         media = _v2_media(http.headers.get("Accept", "*/*"))
         make = openapi.v2_bytes if media == JSON else _v2_protobuf
-        return _answer(http, await self._document(media, make, self._resources.custom(), media))
+        await self._current()
+        return _answer(http, await self._document(media, make, media))
 
     async def v3(self, http: web.BaseRequest, _: User) -> web.StreamResponse:
         """/openapi/v3 and /openapi/v3/GROUP-VERSION."""
+        await self._current()
         path = http.path.removeprefix("/openapi/v3").strip("/")
         if path:
-            return _answer(http, await self._v3(*_group_version(path), self._resources.custom()))
+            return _answer(http, await self._v3(*_group_version(path)))
         index = await asyncio.to_thread(openapi.v3_index)
         entries = dict(index["paths"])
-        custom = self._resources.custom()
-        for group, version in dict.fromkeys((kind.group, kind.version) for kind in custom):
-            document = await self._v3(group, version, custom)
+        for group, version in self._custom():
+            document = await self._document(f"{group}/{version}", partial(_v3_custom, group, version))
             entries[f"apis/{group}/{version}"] = openapi.v3_entry(group, version, document.body)
         for service in self._services.remote().values():
             if service.name in self._elsewhere:
                 entries[service.path.strip("/")] = {"serverRelativeURL": self._elsewhere[service.name]}
         return answers.json({**index, "paths": entries})
 
-    async def _v3(self, group: str, version: str, custom: list[Kind]) -> Document:
+    def _custom(self) -> dict[tuple[str, str], None]:
+        """Groups and versions of custom resources, in order."""
+        return dict.fromkeys((kind.group, kind.version) for kind in self._resources.custom())
+
+    async def _v3(self, group: str, version: str) -> Document:
         """Raises NotFound."""
-        kinds = [kind for kind in custom if (kind.group, kind.version) == (group, version)]
-        if kinds:
-            return await self._document(f"{group}/{version}", _v3_custom, kinds)
+        if (group, version) in self._custom():
+            return await self._document(f"{group}/{version}", partial(_v3_custom, group, version))
         try:
             return Document(await asyncio.to_thread(openapi.v3_bytes, group, version), JSON)
         except KeyError as error:
             raise errors.unknown_path() from error
 
-    async def _document(
-        self, name: str, make: Callable[[list[Kind]], bytes], kinds: list[Kind], media: str = JSON
-    ) -> Document:
-        """A document that depends on what custom resources there are."""
+    async def _document(self, name: str, make: Callable[[list[Kind]], bytes], media: str = JSON) -> Document:
+        """A document that depends on what custom resources there are, made of those that there are in its turn."""
         async with self._lock:
             if self._generation != self._resources.generation:
                 self._generation = self._resources.generation
                 self._made.clear()
             found = self._made.get(name)
             if found is None:
+                kinds = self._resources.custom()
                 found = self._made[name] = Document(await asyncio.to_thread(make, kinds), media)
             return found
 
@@ -113,8 +124,9 @@ def _answer(http: web.BaseRequest, document: Document) -> web.StreamResponse:
     return response
 
 
-def _v3_custom(kinds: list[Kind]) -> bytes:
-    return orjson.dumps(openapi.v3_document(kinds))
+def _v3_custom(group: str, version: str, kinds: list[Kind]) -> bytes:
+    wanted = [kind for kind in kinds if (kind.group, kind.version) == (group, version)]
+    return orjson.dumps(openapi.v3_document(wanted))
 
 
 @cache
