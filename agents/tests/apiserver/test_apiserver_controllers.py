@@ -6,6 +6,7 @@ The test plays the kubelets: pods become ready, or end as their label says.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,13 @@ from tricenter.apimachinery import times
 from tricenter.client import Client, errors
 from tricenter.client.events import Recorder
 from tricenter.client.resources import (
+    CONFIGMAPS,
     CONTROLLERREVISIONS,
     CRONJOBS,
     DAEMONSETS,
     DEPLOYMENTS,
     JOBS,
+    NAMESPACES,
     NODES,
     PERSISTENTVOLUMECLAIMS,
     PODDISRUPTIONBUDGETS,
@@ -288,3 +291,37 @@ async def test_a_cron_job_makes_what_it_missed_and_forgets_what_is_old(api: Clie
         return not (await api.list(JOBS, "default")).items
 
     await until(forgotten)
+
+
+async def test_a_namespace_loses_its_pods_first(api: Client) -> None:
+    """KEP-5080, and upstream's conformance test of it: pods that are left keep the policies that confine them."""
+    hold = "example.com/hold"
+    await api.create(NAMESPACES, {"metadata": {"name": "going"}, "spec": {"finalizers": ["kubernetes", hold]}})
+    await api.create(CONFIGMAPS, {"metadata": {"name": "kept", "namespace": "going"}})
+    pod = {"metadata": {"name": "held", "namespace": "going", "finalizers": [hold]}, "spec": spec()}
+
+    async def made() -> bool:
+        with contextlib.suppress(errors.Forbidden):  # its account is not there yet
+            await api.create(PODS, pod)
+            return True
+        return False
+
+    async def conditions() -> dict[str, str]:
+        found = (await api.get(NAMESPACES, "going"))["status"].get("conditions") or []
+        return {item["type"]: item["status"] for item in found}
+
+    async def waits() -> bool:
+        return (await conditions()).get("NamespaceFinalizersRemaining") == "True"
+
+    async def empty() -> bool:
+        return bool((await api.get(NAMESPACES, "going"))["spec"]["finalizers"] == [hold])
+
+    await until(made)
+    await api.delete(NAMESPACES, "going")
+    await until(waits)
+    assert "deletionTimestamp" in (await api.get(PODS, "held", "going"))["metadata"]
+    assert "deletionTimestamp" not in (await api.get(CONFIGMAPS, "kept", "going"))["metadata"]
+    await api.patch(PODS, "held", {"metadata": {"finalizers": None}}, "going")
+    await until(empty)
+    assert (await api.list(CONFIGMAPS, "going")).items == []
+    assert set((await conditions()).values()) == {"False"}
