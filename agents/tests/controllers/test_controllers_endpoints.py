@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from types import SimpleNamespace
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tricenter.client import errors
 from tricenter.client.informer import Informer
 from tricenter.client.resources import ENDPOINTS, ENDPOINTSLICES
 from tricenter.controllers import endpoints, endpointslices
@@ -135,20 +137,59 @@ def test_the_older_object_splits_ready_and_not() -> None:
     assert subset["ports"] == [{"name": "http", "protocol": "TCP", "port": 8080}]
 
 
+class Site:
+    """A controller with what its informers show, and what it removes."""
+
+    def __init__(self, *services: str) -> None:
+        self.informers: dict[Any, Informer] = {}
+        self.gone: list[tuple[str, str]] = []
+        self.services = services
+        api: Any = SimpleNamespace(delete=self.delete, get=self.get)
+        known = SimpleNamespace(get=lambda res: self.informers.setdefault(res, Informer(api, res)))
+        self.controller = endpointslices.EndpointSlices(SimpleNamespace(api=api, informers=known))  # type: ignore[arg-type]
+
+    async def delete(self, res: Any, name: str, *_: Any, uid: str) -> None:
+        self.gone.append((res.plural, f"{name} {uid}"))
+        self.informers[res]._remove(f"d/{name}", self.informers[res].store[f"d/{name}"])
+
+    async def get(self, _res: Any, name: str, _namespace: str) -> Any:
+        if name not in self.services:
+            raise errors.NotFound({}, 404)
+        return service()
+
+    def has(self, res: Any, name: str, uid: str, **metadata: Any) -> None:
+        made = endpoints.make_slice(service(), (), []) if res == ENDPOINTSLICES else {"metadata": {}, "subsets": []}
+        made["metadata"] |= {"name": name, "namespace": "d", "uid": uid, **metadata}
+        self.informers[res]._put(f"d/{name}", made)
+
+
 async def test_both_kinds_of_endpoints_go_with_their_service() -> None:
     """Else a new Service of the name, one without a selector too, has the addresses of the old one."""
-    informers: dict[Any, Informer] = {}
-    gone: list[tuple[str, str]] = []
+    site = Site()
+    site.has(ENDPOINTSLICES, "shop-1", "e1")
+    site.has(ENDPOINTS, "shop", "e2")
+    await site.controller.reconcile("d/shop")
+    assert site.gone == [("endpointslices", "shop-1 e1"), ("endpoints", "shop e2")]
 
-    async def delete(res: Any, name: str, *_: Any, uid: str) -> None:
-        gone.append((res.plural, f"{name} {uid}"))
 
-    api: Any = SimpleNamespace(delete=delete)
-    known = SimpleNamespace(get=lambda res: informers.setdefault(res, Informer(api, res)))
-    made = endpointslices.EndpointSlices(SimpleNamespace(api=api, informers=known))  # type: ignore[arg-type]
-    slice_ = endpoints.make_slice(service(), (), [])
-    slice_["metadata"] |= {"name": "shop-1", "uid": "e1"}
-    informers[ENDPOINTSLICES]._put("d/shop-1", slice_)
-    informers[ENDPOINTS]._put("d/shop", {"metadata": {"name": "shop", "namespace": "d", "uid": "e2"}, "subsets": []})
-    await made.reconcile("d/shop")
-    assert gone == [("endpointslices", "shop-1 e1"), ("endpoints", "shop e2")]
+async def test_endpoints_stay_with_a_service_that_is_not_seen_yet() -> None:
+    site = Site("shop")
+    site.has(ENDPOINTSLICES, "shop-1", "e1")
+    site.has(ENDPOINTS, "shop", "e2")
+    await site.controller.reconcile("d/shop")
+    assert site.gone == []
+
+
+async def test_what_was_left_while_nobody_looked_goes_at_the_start() -> None:
+    site = Site("other")
+    site.has(ENDPOINTS, "left", "e1")
+    site.has(ENDPOINTS, "lock", "e2", annotations={"control-plane.alpha.kubernetes.io/leader": "{}"})
+    site.has(ENDPOINTS, "other", "e3")
+    site.has(ENDPOINTSLICES, "shop-1", "e4", ownerReferences=[])
+    running = asyncio.create_task(site.controller.run())
+    async with asyncio.timeout(60):
+        while len(site.gone) < 2 or len(site.controller.queue):
+            await asyncio.sleep(0.01)
+    running.cancel()
+    await asyncio.wait({running})
+    assert sorted(site.gone) == [("endpoints", "left e1"), ("endpointslices", "shop-1 e4")]

@@ -8,12 +8,14 @@ from tricenter.apimachinery import selectors
 from tricenter.client import errors
 from tricenter.client.resources import ENDPOINTS, ENDPOINTSLICES, NODES, PODS, SERVICES, Resource
 from tricenter.controllers import endpoints
-from tricenter.controllers.context import Context, Controller
+from tricenter.controllers.context import Context, Controller, split
 
 Object = dict[str, Any]
 
 _NAMESPACE = "namespace"
 _SERVICE = "service"
+_LEADER = "control-plane.alpha.kubernetes.io/leader"
+"""On Endpoints that are no Service's but somebody's lock, of the time before leases."""
 
 
 class EndpointSlices(Controller):
@@ -34,15 +36,19 @@ class EndpointSlices(Controller):
         self._pods.add_handler(self._pod_changed)
         self._nodes.add_handler(self._node_changed)
 
+    async def run(self) -> None:
+        """Look first at Endpoints whose Service went while nobody looked (upstream's checkLeftoverEndpoints)."""
+        for key in self._endpoints.store.keys() - self._services.store.keys():
+            self.queue.add(key)
+        await super().run()
+
     async def reconcile(self, key: str) -> float | None:
         service = self._services.store.get(key)
         slices = self._slices.by_index(_SERVICE, key)
-        if service is None or "deletionTimestamp" in service["metadata"]:
-            if service is None:
-                for item in slices:
-                    await self._delete(ENDPOINTSLICES, item)
-                if legacy := self._endpoints.store.get(key):
-                    await self._delete(ENDPOINTS, legacy)
+        if service is None:
+            await self._clean(key, slices)
+            return None
+        if "deletionTimestamp" in service["metadata"]:
             return None
         selector = service["spec"].get("selector")
         if not selector or service["spec"].get("type") == "ExternalName":
@@ -63,6 +69,24 @@ class EndpointSlices(Controller):
             await self._delete(ENDPOINTSLICES, item)
         await self._write_legacy(key, service, endpoints.legacy_subsets(groups))
         return None
+
+    async def _clean(self, key: str, slices: list[Object]) -> None:
+        """Remove what a Service left behind; one that has come a moment ago is in the API before it is with us."""
+        legacy = self._endpoints.store.get(key)
+        left = [(ENDPOINTSLICES, item) for item in slices]
+        if legacy is not None and _LEADER not in (legacy["metadata"].get("annotations") or {}):
+            left.append((ENDPOINTS, legacy))
+        if left and not await self._exists(key):
+            for res, item in left:
+                await self._delete(res, item)
+
+    async def _exists(self, key: str) -> bool:
+        namespace, name = split(key)
+        try:
+            await self.api.get(SERVICES, name, namespace)
+        except errors.NotFound:
+            return False
+        return True
 
     async def _write_legacy(self, key: str, service: Object, subsets: list[Object]) -> None:
         labels = dict(service["metadata"].get("labels") or {})
