@@ -16,6 +16,7 @@ pytestmark = pytest.mark.etcd
 CORE = "/api/v1/namespaces/default"
 PODS, QUOTAS = f"{CORE}/pods", f"{CORE}/resourcequotas"
 MERGE = "application/merge-patch+json"
+DEFAULT = {"globalDefault": True, "preemptionPolicy": "PreemptLowerPriority"}
 
 
 @pytest.fixture
@@ -165,6 +166,16 @@ async def test_a_namespace_enforces_its_level(server: Running, account: None) ->
     assert code == 200, "what does not change containers may change"
 
 
+async def test_levels_of_old_look_at_annotations_again_when_they_change(server: Running, account: None) -> None:
+    await label(server, **{"enforce": "baseline", "enforce-version": "v1.18"})
+    assert (await server.call("POST", PODS, pod("p")))[0] == 201
+    for key in ("container.seccomp.security.alpha.kubernetes.io/c", "seccomp.security.alpha.kubernetes.io/pod"):
+        change = {"metadata": {"annotations": {key: "unconfined"}}}
+        code, refused = await server.call("PATCH", f"{PODS}/p", change, Content_Type=MERGE)
+        assert code == 403, refused
+        assert f'seccompProfile (forbidden annotation {key}="unconfined")' in refused["message"]
+
+
 async def test_workloads_are_warned_about_and_wrong_labels_refused(server: Running) -> None:
     await label(server, enforce="restricted")
     template = {"metadata": {"labels": {"a": "b"}}, "spec": pod("x")["spec"]}
@@ -220,6 +231,22 @@ async def test_only_one_priority_class_is_the_default(server: Running, account: 
     assert (made["spec"]["priority"], made["spec"]["priorityClassName"]) == (7, "one")
     code, refused = await server.call("POST", PODS, pod("q", preemptionPolicy="Never"))
     assert "the string value of PreemptionPolicy (Never) must not be provided in pod spec" in refused["message"]
+
+
+async def test_of_two_default_priority_classes_either_may_go(server: Running) -> None:
+    """Two servers that are asked at once each know of one."""
+    path = "/apis/scheduling.k8s.io/v1/priorityclasses"
+    for name, value in (("high", 7), ("low", 3), ("lower", 1)):
+        obj = {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": name, "uid": name}}
+        await server.parts.store.create(f"/registry/priorityclasses/{name}", {**obj, "value": value, **DEFAULT})
+    _, found = await server.call("GET", path)
+    assert sum("globalDefault" in item for item in found["items"]) == 3
+    change = {"description": "which of them, then"}
+    code, refused = await server.call("PATCH", f"{path}/low", change, Content_Type=MERGE)
+    assert (code, "PriorityClass lower is already marked as default" in refused["message"]) == (403, True)
+    assert (await server.call("PATCH", f"{path}/lower", change, Content_Type=MERGE))[0] == 200
+    assert (await server.call("DELETE", f"{path}/high"))[0] == 200
+    assert (await server.call("DELETE", f"{path}/lower"))[0] == 200
 
 
 NOT_READY, UNREACHABLE = "node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"

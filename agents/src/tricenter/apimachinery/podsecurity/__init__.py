@@ -3,7 +3,17 @@
 `policy` reads what a namespace's labels ask for, `evaluate` says what of a pod a level forbids.
 """
 
+from tricenter.apimachinery.podsecurity.baseline import SECCOMP_ANNOTATIONS
 from tricenter.apimachinery.podsecurity.evaluate import Verdict, evaluate
 from tricenter.apimachinery.podsecurity.policy import PRIVILEGED, Level, LevelVersion, Policy, from_labels
 
-__all__ = ["PRIVILEGED", "Level", "LevelVersion", "Policy", "Verdict", "evaluate", "from_labels"]
+__all__ = [
+    "PRIVILEGED",
+    "SECCOMP_ANNOTATIONS",
+    "Level",
+    "LevelVersion",
+    "Policy",
+    "Verdict",
+    "evaluate",
+    "from_labels",
+]

@@ -29,6 +29,8 @@ _SELINUX_TYPES_31 = _SELINUX_TYPES | {"container_engine_t"}
 _APPARMOR = "container.apparmor.security.beta.kubernetes.io/"
 _SECCOMP_POD = "seccomp.security.alpha.kubernetes.io/pod"
 _SECCOMP_CONTAINER = "container.seccomp.security.alpha.kubernetes.io/"
+SECCOMP_ANNOTATIONS = (_SECCOMP_POD, _SECCOMP_CONTAINER)
+"""What annotations about seccomp begin with."""
 _PROFILES = ("RuntimeDefault", "Localhost")
 
 

@@ -51,6 +51,10 @@ class Priority(Plugin):
             if entry is None:
                 raise errors.forbidden(target, f"no PriorityClass with name {name} was found")
             return entry.load()
+        return self._default()
+
+    def _default(self) -> Object:
+        """The class of pods that name none: of several, which only a race can make, the lowest."""
         # Nearly no class says anything of the kind, and not every pod is to cost a look into all of them.
         candidates = [entry for entry in self._classes.entries.values() if b'"globalDefault"' in entry.body]
         marked = [obj for obj in (entry.load() for entry in candidates) if obj.get("globalDefault")]
@@ -61,11 +65,10 @@ class Priority(Plugin):
         obj = attributes.obj
         if attributes.resource != ("scheduling.k8s.io", "priorityclasses") or not obj.get("globalDefault"):
             return
-        for other in (entry.load() for entry in self._classes.entries.values()):
-            name = other["metadata"]["name"]
-            if other.get("globalDefault") and name != obj["metadata"].get("name"):
-                text = f"PriorityClass {name} is already marked as default. Only one default can exist"
-                raise errors.forbidden(attributes.target, text)
+        other = self._default()
+        if attributes.operation in (CREATE, UPDATE) and other and other["metadata"]["name"] != attributes.name:
+            text = f"PriorityClass {other['metadata']['name']} is already marked as default. Only one default can exist"
+            raise errors.forbidden(attributes.target, text)
 
 
 def _keep(old: Object, new: Object) -> None:

@@ -146,7 +146,7 @@ def _evaluate(attributes: Attributes, policy: Policy, error: str, pod: Object, *
 
 
 def significant(pod: Object, old: Object) -> bool:
-    """Whether an update changes what checks look at: which containers there are, and their images."""
+    """Whether an update changes what checks look at: which containers there are, their images, seccomp annotations."""
     after, before = pod.get("spec") or {}, old.get("spec") or {}
     for key in ("containers", "initContainers"):
         if [item.get("image") for item in after.get(key) or ()] != [
@@ -154,7 +154,15 @@ def significant(pod: Object, old: Object) -> bool:
         ]:
             return True
     known = {item.get("name"): item.get("image") for item in before.get("ephemeralContainers") or ()}
-    return any(known.get(item["name"]) != item.get("image") for item in after.get("ephemeralContainers") or ())
+    if any(known.get(item["name"]) != item.get("image") for item in after.get("ephemeralContainers") or ()):
+        return True
+    return _seccomp(pod) != _seccomp(old)
+
+
+def _seccomp(pod: Object) -> Object:
+    """The annotations that pods of before 1.19 name their profiles by: levels of that time look at them."""
+    annotations = (pod.get("metadata") or {}).get("annotations") or {}
+    return {key: value for key, value in annotations.items() if key.startswith(podsecurity.SECCOMP_ANNOTATIONS)}
 
 
 def _one_of_each_owner(pods: Iterable[Object]) -> list[Object]:
