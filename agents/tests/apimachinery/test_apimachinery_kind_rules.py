@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from test_apimachinery_validation import DEPLOYMENT, POD, SELECTOR, TEMPLATE, create
+from test_apimachinery_validation import DEPLOYMENT, POD, SELECTOR, TEMPLATE, create, update
 
 Object = dict[str, Any]
 NEVER = {"restartPolicy": "Never", **POD}
@@ -142,3 +142,32 @@ def test_refused(kind: tuple[str, str], fields: Object, line: str) -> None:
 )
 def test_accepted(kind: tuple[str, str], fields: Object) -> None:
     assert create(*kind, fields) == []
+
+
+@pytest.mark.parametrize(
+    ("address", "why"),
+    [
+        ("0.0.0.0", "may not be unspecified (0.0.0.0)"),  # noqa: S104 - that it is refused is the point
+        ("127.0.0.1", "may not be in the loopback range (127.0.0.0/8, ::1/128)"),
+        ("::1", "may not be in the loopback range (127.0.0.0/8, ::1/128)"),
+        ("::ffff:127.0.0.1", "may not be in the loopback range (127.0.0.0/8, ::1/128)"),
+        ("169.254.169.254", "may not be in the link-local range (169.254.0.0/16, fe80::/10)"),
+        ("fe80::9", "may not be in the link-local range (169.254.0.0/16, fe80::/10)"),
+        ("224.0.0.1", "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)"),
+        ("ff02::1", "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)"),
+    ],
+)
+def test_endpoints_are_elsewhere(address: str, why: str) -> None:
+    """As upstream's ValidateNonSpecialIP; what was stored before may be written again."""
+    family = "IPv6" if ":" in address else "IPv4"
+    slice_ = {"addressType": family, "endpoints": [{"addresses": [address]}]}
+    refused = [f'endpoints[0].addresses[0]: Invalid value: "{address}": {why}']
+    assert create("discovery.k8s.io/v1", "EndpointSlice", slice_) == refused
+    assert update("discovery.k8s.io/v1", "EndpointSlice", {**slice_, "endpoints": []}, slice_) == refused
+    assert update("discovery.k8s.io/v1", "EndpointSlice", slice_, slice_) == []
+    for key in ("addresses", "notReadyAddresses"):
+        subsets = {"subsets": [{key: [{"ip": address}]}]}
+        refused = [f'subsets[0].{key}[0].ip: Invalid value: "{address}": {why}']
+        assert create("v1", "Endpoints", subsets) == refused
+        assert update("v1", "Endpoints", {"subsets": []}, subsets) == refused
+        assert update("v1", "Endpoints", subsets, subsets) == []

@@ -284,18 +284,23 @@ class Peer:
             listener.close()
             await server.shutdown(1.0)
 
-    def objects(self) -> list[tuple[str, dict[str, Any]]]:
-        """The Service and its EndpointSlice, each with the path it is created at."""
+    async def join(self, server: Running) -> None:
+        """Make the Service and its EndpointSlice; the latter in etcd, for the API takes no address of loopback."""
         metadata = {"name": self.name, "namespace": self.namespace}
         service = {"metadata": metadata, "spec": {"clusterIP": "None", "ports": [{"name": "https", "port": 443}]}}
+        code, answer = await server.call("POST", f"/api/v1/namespaces/{self.namespace}/services", service)
+        assert code == 201, answer
+        labels = {"kubernetes.io/service-name": self.name}
         endpoints = {
-            "metadata": {**metadata, "labels": {"kubernetes.io/service-name": self.name}},
+            "apiVersion": "discovery.k8s.io/v1",
+            "kind": "EndpointSlice",
+            "metadata": {**metadata, "labels": labels, "uid": self.name, "creationTimestamp": "2026-01-01T00:00:00Z"},
             "addressType": "IPv4",
             "endpoints": [{"addresses": ["127.0.0.1"], "conditions": {"ready": True}}],
             "ports": [{"name": "https", "port": self.port, "protocol": "TCP"}],
         }
-        slices = f"/apis/discovery.k8s.io/v1/namespaces/{self.namespace}/endpointslices"
-        return [(f"/api/v1/namespaces/{self.namespace}/services", service), (slices, endpoints)]
+        await server.parts.store.create(f"/registry/endpointslices/{self.namespace}/{self.name}", endpoints)
+        await server.parts.fresh.wait()
 
 
 def client_session(pki: Path, user: str = "") -> aiohttp.ClientSession:

@@ -119,9 +119,7 @@ async def extension(aggregating: Running, pki: Path, tmp_path: Path) -> AsyncIte
     peer.context.verify_mode = ssl.CERT_OPTIONAL
     peer.context.load_verify_locations(pki / "ca.crt")
     server = ExtensionServer(peer)
-    for path, obj in peer.objects():
-        code, answer = await aggregating.call("POST", path, obj)
-        assert code == 201, answer
+    await peer.join(aggregating)
     async with peer.serving(server.handle):
         yield server
 

@@ -67,9 +67,7 @@ def patch(*operations: Object) -> Object:
 @pytest.fixture
 async def hooks(server: Running, tmp_path: Path) -> AsyncIterator[WebhookServer]:
     made = WebhookServer(Peer(tmp_path / "webhook", "hook"))
-    for path, obj in made.peer.objects():
-        code, answer = await server.call("POST", path, obj)
-        assert code == 201, answer
+    await made.peer.join(server)
     async with made.peer.serving(made.handle):
         yield made
 

@@ -96,6 +96,7 @@ _CREATE: dict[tuple[str, str], _Create] = {
 _UPDATE: dict[tuple[str, str], _Update] = {
     ("", "Pod"): pods.pod_update,
     ("", "Service"): services.service_update,
+    ("", "Endpoints"): networking.endpoints_update,
     ("", "Node"): cluster.node_update,
     ("", "ConfigMap"): cluster.config_map_update,
     ("", "Secret"): cluster.secret_update,

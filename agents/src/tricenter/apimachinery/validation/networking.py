@@ -13,6 +13,7 @@ from tricenter.apimachinery.validation.rules import (
     each,
     named,
     one_of,
+    ordinary_address,
     port_number,
     port_or_name,
     required,
@@ -191,6 +192,11 @@ def _strictly_inside(inner: str, outer: str) -> bool:
 
 def endpoint_slice(obj: Object) -> Errors:
     """discovery.k8s.io/v1 EndpointSlice."""
+    yield from _slice(obj)
+    yield from _ordinary_endpoints(obj)
+
+
+def _slice(obj: Object) -> Errors:
     kind = obj.get("addressType", "")
     if not kind:
         yield fielderrors.required("addressType")
@@ -238,15 +244,44 @@ def _endpoint(endpoint: Object, path: str, kind: str) -> Errors:
         yield from named(names.dns_label, endpoint["hostname"], f"{path}.hostname")
 
 
+def _ordinary_endpoints(obj: Object) -> Errors:
+    if obj.get("addressType") == "FQDN":
+        return
+    for number, endpoint in enumerate(obj.get("endpoints") or ()):
+        for index, value in enumerate(endpoint.get("addresses") or ()):
+            yield from ordinary_address(value, f"endpoints[{number}].addresses[{index}]")
+
+
 def endpoint_slice_update(old: Object, new: Object) -> Errors:
-    """The address type stays."""
+    """The address type stays; addresses of loopback that were stored when they were taken do, too."""
     if old.get("addressType") != new.get("addressType"):
         yield fielderrors.invalid("addressType", new.get("addressType"), "field is immutable")
-    yield from endpoint_slice(new)
+    yield from _slice(new)
+    if old.get("endpoints") != new.get("endpoints"):
+        yield from _ordinary_endpoints(new)
 
 
 def endpoints(obj: Object) -> Errors:
     """v1 Endpoints."""
+    yield from _subsets(obj)
+    yield from _ordinary_subsets(obj)
+
+
+def endpoints_update(old: Object, new: Object) -> Errors:
+    """What is stored may stay, as in EndpointSlices."""
+    yield from _subsets(new)
+    if old.get("subsets") != new.get("subsets"):
+        yield from _ordinary_subsets(new)
+
+
+def _ordinary_subsets(obj: Object) -> Errors:
+    for index, subset in enumerate(obj.get("subsets") or ()):
+        for key in ("addresses", "notReadyAddresses"):
+            for path, found in each(subset, key, f"subsets[{index}]"):
+                yield from ordinary_address(found.get("ip", ""), f"{path}.ip")
+
+
+def _subsets(obj: Object) -> Errors:
     for index, subset in enumerate(obj.get("subsets") or ()):
         where = f"subsets[{index}]"
         if not subset.get("addresses") and not subset.get("notReadyAddresses"):

@@ -218,11 +218,13 @@ def domain_path(value: str, path: str) -> Errors:
 
 
 def ordinary_address(value: Any, path: str) -> Errors:
-    """An address that is one machine's in a network: external addresses must be such ones."""
+    """An address that is one machine's in a network: external addresses and endpoints are (ValidateNonSpecialIP)."""
     try:
         found = ipaddress.ip_address(str(value))
     except ValueError:
         return
+    if isinstance(found, ipaddress.IPv6Address):
+        found = found.ipv4_mapped or found  # ::ffff:127.0.0.1 leads to where 127.0.0.1 does
     if found.is_unspecified:
         yield fielderrors.invalid(path, value, f"may not be unspecified ({value})")
     if found.is_loopback:
