@@ -153,3 +153,10 @@ def test_configuration_as_the_role_writes_it() -> None:
         "ingress": {"address": "203.0.113.10", "machines": ["10.1.1.22", "10.1.1.21"]},
     }
     assert build(data, Config) == CONFIG
+
+
+@pytest.mark.parametrize("address", ["", "node1.example", "fd00::21", "10.1.1", "10.1.1.21; evil"])
+def test_a_node_whose_address_is_none_does_not_stop_the_others(address: str) -> None:
+    """The API takes any text there; keepalived would refuse the whole file."""
+    [server] = desired.service_servers(CONFIG, [service("shop", "203.0.113.11")], [node("bad", address), *NODES])
+    assert server.machines == ("10.1.1.21", "10.1.1.22")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from typing import Any, NoReturn
 
@@ -24,6 +25,7 @@ class Allocator:
         self._api = api
         self._informer = informer
         self._told: set[tuple[str, str]] = set()
+        self._refused: dict[str, str] = {}
         self._changed = asyncio.Event()
         self._changed.set()
         self._recorder = events.Recorder(api, "tricenter-balancer", config.director_name)
@@ -46,21 +48,43 @@ class Allocator:
             self._changed.clear()
             try:
                 await self._allocate()
-            except errors.Conflict:
-                self._changed.set()  # somebody wrote that Service meanwhile: look again
             except errors.ClientError as error:
                 _log.warning("cannot give addresses, trying again in %.0f s: %s", self._retry, error)
-                await asyncio.sleep(self._retry)
-                self._changed.set()
+                await self._again_later()
+            else:
+                if self._refused:
+                    await self._again_later()
+
+    async def _again_later(self) -> None:
+        """Look at everything again after a while, or sooner when something changes."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._retry):
+                await self._changed.wait()
+        self._changed.set()
 
     async def _allocate(self) -> None:
         plan = self._plan(list(self._informer.store.values()))
         if plan.assignments:
             # The copy in memory may lag behind our own writes; an address must not be given twice.
             plan = self._plan((await self._api.list(resources.SERVICES)).items)
+        refused: dict[str, str] = {}
         for assignment in plan.assignments:
-            await self._assign(assignment)
+            try:
+                await self._assign(assignment)
+            except errors.Conflict:
+                self._changed.set()  # somebody wrote that Service meanwhile: look again
+            except (errors.BadRequest, errors.Forbidden, errors.Invalid, errors.ServerError) as error:
+                refused[services.key_of(assignment.service)] = str(error)
+                self._tell_refused(assignment.service, str(error))
+        self._refused = refused
         self._tell(plan)
+
+    def _tell_refused(self, service: services.Object, reason: str) -> None:
+        """Say once that the API does not take the status of this Service; the others' are written all the same."""
+        key = services.key_of(service)
+        if self._refused.get(key) != reason:
+            _log.warning("its status cannot be written until this is mended: %s", reason, extra={"object": key})
+            self._event(service, events.WARNING, "AllocationFailed", f"the status is refused: {reason}")
 
     def _plan(self, everything: list[dict[str, Any]]) -> allocation.Plan:
         return allocation.plan(everything, self._pool, self._class)

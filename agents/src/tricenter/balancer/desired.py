@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterable
 
 from tricenter.balancer import services
@@ -89,5 +90,15 @@ def _usable(node: Object) -> bool:
 
 
 def _internal_addresses(node: Object) -> list[str]:
+    """Its first IPv4 address: anything may stand there, and keepalived would refuse the file for all Services."""
     addresses = (node.get("status") or {}).get("addresses") or ()
-    return [one["address"] for one in addresses if one.get("type") == "InternalIP"][:1]
+    found = [one.get("address", "") for one in addresses if one.get("type") == "InternalIP"]
+    return [address for address in found if _is_ipv4(address)][:1]
+
+
+def _is_ipv4(text: str) -> bool:
+    try:
+        ipaddress.IPv4Address(text)
+    except ValueError:
+        return False
+    return True
