@@ -94,3 +94,12 @@ def test_every_zone_has_a_name_server_and_the_scheme_its_version() -> None:
     found = zones.fixed(COMMON, known, "10.96.0.10")
     assert {r.name for r in found if r.type == "NS"} == set(known)
     assert [(r.name, r.data) for r in found if r.type == "TXT"] == [("dns-version.cluster.local.", '"1.1.0"')]
+
+
+@pytest.mark.parametrize("port", [-1, 0, 65536])
+def test_a_port_that_is_none_has_no_record_of_its_own(port: int) -> None:
+    """The API takes any number in an EndpointSlice; Knot refuses it, and with it the changes of all other Services."""
+    entries = {"ports": [{"name": "http", "port": port}], "endpoints": [{"addresses": ["10.101.0.5"]}]}
+    found = lines(service("db", clusterIP="None"), entries)
+    assert "db.default.svc.cluster.local. A 10.101.0.5" in found
+    assert not any("SRV" in line for line in found)

@@ -211,3 +211,29 @@ def test_prefix_means_whole_path_elements() -> None:
 def test_a_wildcard_host_is_exactly_one_label() -> None:
     assert render.server_name("*.shop.example") == '"~^[^.]+\\.shop\\.example$"'
     assert render.server_name("") == "_"
+
+
+@pytest.mark.parametrize("port", [-1, 0, 65536])
+def test_pods_at_a_port_that_is_none_are_no_pods(port: int) -> None:
+    """The API takes any number in an EndpointSlice; nginx would refuse the Ingress."""
+    objects = Objects()
+    objects.slices = lambda _key: [  # type: ignore[method-assign]
+        {"ports": [{"name": "http", "port": port}], "endpoints": [endpoint("10.101.0.5", "east1")]}
+    ]
+    found = site(ingress(rules=[rule(path("/"))]), objects=objects)
+    assert not found.upstreams
+    assert server(found).locations[0].upstream == ""
+
+
+def test_an_ingress_that_cannot_be_understood_does_not_stop_the_others() -> None:
+    bad = ingress(
+        "bad", rules=[rule({"path": "/", "pathType": "Prefix", "backend": {"service": {"port": {}}}}, host="b.example")]
+    )
+    found = site(bad, ingress(rules=[rule(path("/"))]))
+    assert server(found).locations[0].upstream
+    assert [(problem.ingress, problem.reason) for problem in found.problems] == [("default/bad", "NotUnderstood")]
+
+
+@pytest.mark.parametrize("value", [None, "ä", "*"])
+def test_a_secret_that_is_not_base64_has_no_key_pair(value: object) -> None:
+    assert decide.key_pair({"data": {**PEM, "tls.key": value}}) is None

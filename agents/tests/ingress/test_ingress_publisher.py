@@ -1,9 +1,15 @@
 """The last good configuration stays; one bad object does not stop the others."""
 
+import base64
+import datetime as dt
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from test_ingress_decide import Objects, ingress, path, rule
 
 from tricenter.ingress import certificates, nginx, render
@@ -137,3 +143,69 @@ def test_the_own_certificate_is_private_and_kept(tmp_path: Path) -> None:
     assert certificates.fault(own.parent, first) == ""
     certificates.ensure_own(own)
     assert own.read_bytes() == first
+
+
+def key_pair(*, password: bytes | None = None) -> tuple[bytes, bytes]:
+    """A certificate and its key, encrypted where there is a password."""
+    key, now = ec.generate_private_key(ec.SECP256R1()), dt.datetime.now(dt.UTC)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    builder = builder.serial_number(1).not_valid_before(now).not_valid_after(now + dt.timedelta(days=1))
+    how = serialization.BestAvailableEncryption(password) if password else serialization.NoEncryption()
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, how)
+    return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM), pem
+
+
+def secret(certificate: bytes, key: bytes) -> dict[str, Any]:
+    return {"data": {"tls.crt": base64.b64encode(certificate).decode(), "tls.key": base64.b64encode(key).decode()}}
+
+
+def test_an_encrypted_key_is_refused_without_a_question(tmp_path: Path) -> None:
+    """OpenSSL's own answer is to ask the agent's terminal for the passphrase."""
+    assert "encrypted" in certificates.fault(tmp_path, b"".join(key_pair(password=b"secret")))
+
+
+async def test_only_the_host_of_a_bad_secret_suffers(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nginx, "test", accept)
+    good, other = key_pair(), key_pair()
+    cluster = Cluster(
+        *(
+            ingress(name, rules=[rule(path("/"), host=f"{name}.example")], tls=[{"secretName": name}])
+            for name in ("encrypted", "foreign", "good")
+        )
+    )
+    cluster.secrets = {
+        "default/encrypted": secret(*key_pair(password=b"secret")),
+        "default/foreign": secret(good[0], other[1]),
+        "default/good": secret(*good),
+    }
+    run = Run(config, cluster)
+    await run.publisher.publish()
+    assert sorted((one.ingress, one.reason) for one in run.problems) == [
+        ("default/encrypted", "CertificateUnavailable"),
+        ("default/foreign", "CertificateUnavailable"),
+    ]
+    shown = [line for line in config.site_file.read_text().splitlines() if "ssl_certificate " in line]
+    assert [render.OWN_CERTIFICATE in line for line in shown] == [True, True, True, False]
+
+
+async def test_a_refused_ingress_is_served_once_what_it_leads_to_is_mended(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The Ingress itself was not at fault, and so nobody changes it."""
+
+    async def judge(_config: Config, text: str) -> None:
+        if "server 10.101.0.5" in text:
+            raise nginx.NginxError("not there")
+
+    monkeypatch.setattr(nginx, "test", judge)
+    cluster = Cluster(ingress(rules=[rule(path("/"))]))
+    run = Run(config, cluster)
+    await run.publisher.publish()
+    await run.publisher.publish()
+    assert [problem.reason for problem in run.problems] == ["Refused"]
+    assert "shop.example" not in config.site_file.read_text()
+    cluster.endpoints["default/shop"] = [{"addresses": ["10.101.0.9"], "zone": "east1", "conditions": {}}]
+    await run.publisher.publish()
+    assert "shop.example" in config.site_file.read_text()
+    assert run.served == ["shop"]

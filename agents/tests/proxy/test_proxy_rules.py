@@ -178,3 +178,16 @@ def test_each_of_few_endpoints_gets_the_same_share() -> None:
         shares.append(left / chance)
         left -= left / chance
     assert shares == pytest.approx([0.2] * 5)
+
+
+@pytest.mark.parametrize("port", [-1, 0, 65536, 2**31 - 1])
+def test_an_endpoint_slice_whose_port_is_none_has_no_endpoints(port: int) -> None:
+    """The API takes any number; nft refuses it, and with it the changes of all other Services."""
+    found = state.service_state(service(), [slice_of(LOCAL, port=port)], HERE)
+    assert target(found, "10.96.0.20") == table.REJECT
+    assert not found.fragment.chains
+
+
+def test_a_hint_without_a_name_is_no_hint_of_ours() -> None:
+    entry = endpoint("10.101.0.5", hints={"forZones": [{}]})
+    assert target(state_of(service(), entry), "10.96.0.20") == "service/default/shop/tcp/80"

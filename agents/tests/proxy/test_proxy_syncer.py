@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from tricenter.proxy import addresses, conntrack, nft
+from tricenter.proxy import addresses, conntrack, main, nft
 from tricenter.proxy.config import Config
 from tricenter.proxy.syncer import Syncer
 from tricenter.runtime.config import ApiConfig
@@ -179,3 +180,24 @@ async def test_udp_flows_are_looked_at_only_when_their_endpoints_change(
         await asyncio.sleep(0.02)
         await eventually(lambda: kernel.forgotten >= expected)  # noqa: B023
         assert kernel.forgotten == expected
+
+
+async def test_a_service_that_cannot_be_understood_does_not_stop_the_others(
+    syncer: Syncer, kernel: Kernel, objects: Objects, eventually: Eventually
+) -> None:
+    bad = objects.add("bad", "10.96.0.30", "10.101.0.8")
+    objects.endpoints[bad] = [{"ports": "80"}]
+    syncer.service_changed(bad)
+    syncer.service_changed(objects.add("new", "10.96.0.21", "10.101.0.6"))
+    await eventually(lambda: len(kernel.transactions) == 2)
+    assert "10.96.0.21" in kernel.transactions[1]
+    assert "10.96.0.30" not in kernel.transactions[1]
+
+
+def test_the_author_of_a_port_that_is_none_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    found: Any = SimpleNamespace(service_changed=lambda _key: None)
+    labels = {"kubernetes.io/service-name": "shop"}
+    item = {"metadata": {"namespace": "default", "name": "shop-1", "labels": labels}, "ports": [{"port": 70000}]}
+    main._slice_changed(found, None, item)
+    main._slice_changed(found, item, {**item, "endpoints": []})
+    assert [record.args for record in caplog.records] == [(70000,)]

@@ -87,7 +87,12 @@ class Publisher:
         dirty, self._dirty = self._dirty, set()
         for key in dirty:
             service, slices = self._objects.service(key), self._objects.slices(key)
-            self._ledger.put(key, records.of_service(service, slices, self._common))
+            try:
+                found = records.of_service(service, slices, self._common)
+            except Exception:  # noqa: BLE001 - one Service that cannot be understood must not stop the others
+                _log.exception("stays as it was until it or its EndpointSlices are mended", extra={"object": key})
+            else:
+                self._ledger.put(key, found)
         if self._read:
             self._ledger.found([record for zone in self._zones for record in await self._read_zone(zone)])
             self._read = False

@@ -105,7 +105,8 @@ def _headless(service: Object, slices: Iterable[Object], common: Names) -> Itera
                 yield common.record(own, "A", address)
                 yield common.record(reverse_name(address), "PTR", own)
                 for port in item.get("ports") or []:
-                    if port.get("name") and port.get("port"):
+                    # The API takes any number in an EndpointSlice; Knot would refuse the whole transaction.
+                    if port.get("name") and 0 < (port.get("port") or 0) < 65536:
                         yield _srv(port, port["port"], name, own, common)
 
 

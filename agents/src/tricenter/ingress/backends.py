@@ -58,7 +58,8 @@ def _backends(slices: Iterable[Object], port: Object, zone: str) -> tuple[Backen
     draining: dict[str, bool] = {}
     for item in slices:
         for entry in item.get("ports") or []:
-            if (entry.get("name") or "") != (port.get("name") or "") or not entry.get("port"):
+            # The API takes any number as the port of an EndpointSlice, nginx does not.
+            if (entry.get("name") or "") != (port.get("name") or "") or not 0 < (entry.get("port") or 0) < 65536:
                 continue
             for endpoint in item.get("endpoints") or []:
                 _sort_in(endpoint, int(entry["port"]), zone, ready, draining)

@@ -20,12 +20,17 @@ def fault(folder: Path, pem: bytes) -> str:
     path = folder / "candidate"
     _write_secret(path, pem)
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(path)
-    except (ssl.SSLError, OSError) as error:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(path, password=_no_passphrase)
+    except (ssl.SSLError, OSError, ValueError) as error:
         return str(error) or "not a key pair"
     finally:
         path.unlink()
     return ""
+
+
+def _no_passphrase() -> str:
+    """Without it OpenSSL would ask the agent's terminal, and wait there for an answer."""
+    raise ValueError("the key is encrypted, and nobody is there who knows its passphrase")
 
 
 def write(folder: Path, certificates: Mapping[str, bytes]) -> None:

@@ -6,7 +6,6 @@ nothing else.
 """
 
 import base64
-import binascii
 import hashlib
 import re
 from collections.abc import Iterable
@@ -33,8 +32,8 @@ def key_of(obj: Object) -> str:
 
 def served_here(ingress: Object, classes: Iterable[Object], controller: str) -> bool:
     """Whether the Ingress is of a class of this controller, or of none while one of ours is the default."""
-    ours = [cls for cls in classes if cls["spec"].get("controller") == controller]
-    name = ingress["spec"].get("ingressClassName")
+    ours = [cls for cls in classes if (cls.get("spec") or {}).get("controller") == controller]
+    name = (ingress.get("spec") or {}).get("ingressClassName")
     name = name or (ingress["metadata"].get("annotations") or {}).get(CLASS_ANNOTATION)
     if name:
         return any(cls["metadata"]["name"] == name for cls in ours)
@@ -46,7 +45,7 @@ def key_pair(secret: Object | None) -> bytes | None:
     data = (secret or {}).get("data") or {}
     try:
         parts = [base64.b64decode(data[name], validate=True) for name in ("tls.crt", "tls.key")]
-    except (KeyError, binascii.Error):
+    except (KeyError, TypeError, ValueError):
         return None
     return b"".join(part.rstrip() + b"\n" for part in parts)
 
@@ -55,7 +54,10 @@ def site(ingresses: Iterable[Object], objects: Objects, zone: str) -> Site:
     """The site for the Ingresses served here."""
     builder = _Builder(objects, zone)
     for ingress in sorted(ingresses, key=_age):
-        builder.add(ingress)
+        try:
+            builder.add(ingress)
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            builder.complain(ingress, "NotUnderstood", f"not all of it can be served: {type(error).__name__}: {error}")
     return builder.site()
 
 
@@ -77,13 +79,13 @@ class _Builder:
         """Serve what can be served of one Ingress."""
         options, complaints = annotations.options(ingress)
         for complaint in complaints:
-            self._complain(ingress, "InvalidAnnotation", complaint)
+            self.complain(ingress, "InvalidAnnotation", complaint)
         spec = ingress["spec"]
         hosts = []
         for rule in spec.get("rules") or []:
             host = rule.get("host") or ""
             if host and not _HOST.fullmatch(host):
-                self._complain(ingress, "InvalidHost", f"{host!r} is not a host name")
+                self.complain(ingress, "InvalidHost", f"{host!r} is not a host name")
                 continue
             hosts.append(host)
             for path in (rule.get("http") or {}).get("paths") or []:
@@ -98,14 +100,14 @@ class _Builder:
     def _add_path(self, ingress: Object, host: str, path: Object, options: Options, *, quiet: bool = False) -> None:
         text, exact = path.get("path") or "/", path.get("pathType") == "Exact"
         if not _PATH.fullmatch(text):
-            self._complain(ingress, "InvalidPath", f"path {text!r} has characters that are not served")
+            self.complain(ingress, "InvalidPath", f"path {text!r} has characters that are not served")
             return
         if not exact:
             text = text.rstrip("/") or "/"
         locations = self._locations.setdefault(host, {})
         if (text, exact) in locations:
             if not quiet:
-                self._complain(ingress, "PathTaken", f"{host or '*'}{text} is served by an older Ingress")
+                self.complain(ingress, "PathTaken", f"{host or '*'}{text} is served by an older Ingress")
             return
         upstream = self._upstream(ingress, path.get("backend") or {})
         locations[text, exact] = Location(path=text, exact=exact, upstream=upstream, options=options)
@@ -115,7 +117,7 @@ class _Builder:
         try:
             upstream = backends.upstream(self._objects, ingress["metadata"]["namespace"], backend, self._zone)
         except BackendError as error:
-            self._complain(ingress, "BackendUnavailable", str(error))
+            self.complain(ingress, "BackendUnavailable", str(error))
             return ""
         if not upstream.backends:
             return ""
@@ -144,13 +146,14 @@ class _Builder:
             return ""
         pem = key_pair(self._objects.secret(f"{ingress['metadata']['namespace']}/{secret_name}"))
         if pem is None:
-            self._complain(ingress, "CertificateUnavailable", f"Secret {secret_name} has no key pair that fits")
+            self.complain(ingress, "CertificateUnavailable", f"Secret {secret_name} has no key pair that fits")
             return ""
         name = hashlib.sha256(pem).hexdigest()[:32]
         self._certificates[name] = pem
         return name
 
-    def _complain(self, ingress: Object, reason: str, message: str) -> None:
+    def complain(self, ingress: Object, reason: str, message: str) -> None:
+        """Tell the owner of an Ingress what is not served of it."""
         self._problems.append(Problem(ingress=key_of(ingress), reason=reason, message=message))
 
     def site(self) -> Site:

@@ -54,6 +54,7 @@ class Publisher:
         self._wake = asyncio.Event()
         self._reported: set[Problem] = set()
         self._refused: dict[str, str] = {}
+        """Ingresses that nginx refused: the configuration that each one alone makes."""
         self._folder = config.state_dir / "tls"
 
     def changed(self) -> None:
@@ -86,7 +87,7 @@ class Publisher:
             for ingress in self._objects.ingresses()
             if decide.served_here(ingress, classes, self._config.controller)
         ]
-        good = self._without_refused(ours)
+        good = await self._without_refused(ours)
         site, text = self._render(good)
         if text != nginx.installed(self._config):
             try:
@@ -102,11 +103,22 @@ class Publisher:
         certificates.forget_others(self._folder, {render.OWN_CERTIFICATE, *site.certificates})
         self._tell(ours, site)
 
-    def _without_refused(self, ours: list[Object]) -> list[Object]:
-        """An Ingress that nginx refused is tried again only once it has changed."""
-        versions = {decide.key_of(item): item["metadata"].get("resourceVersion", "") for item in ours}
-        self._refused = {key: seen for key, seen in self._refused.items() if versions.get(key) == seen}
-        return [item for item in ours if decide.key_of(item) not in self._refused]
+    async def _without_refused(self, ours: list[Object]) -> list[Object]:
+        """An Ingress that nginx refused is tried again, by itself, once it or what it leads to has changed."""
+        before, self._refused = self._refused, {}
+        return [item for item in ours if decide.key_of(item) not in before or await self._mended(item, before)]
+
+    async def _mended(self, ingress: Object, before: dict[str, str]) -> bool:
+        key, text = decide.key_of(ingress), self._render([ingress])[1]
+        if text == before[key]:
+            self._refused[key] = text
+            return False
+        try:
+            await nginx.test(self._config, text)
+        except nginx.NginxError as error:
+            self._refuse(ingress, error)
+            return False
+        return True
 
     def _render(self, ingresses: list[Object]) -> tuple[Site, str]:
         site = decide.site(ingresses, _CheckedSecrets(self._objects, self._folder), self._config.zone)
@@ -139,7 +151,7 @@ class Publisher:
 
     def _refuse(self, ingress: Object, error: nginx.NginxError) -> None:
         key = decide.key_of(ingress)
-        self._refused[key] = ingress["metadata"].get("resourceVersion", "")
+        self._refused[key] = self._render([ingress])[1]
         self._report(ingress, Problem(ingress=key, reason="Refused", message=f"nginx: {error}"))
 
     def _tell(self, ours: list[Object], site: Site) -> None:

@@ -47,7 +47,7 @@ def of_port(slices: Iterable[dict[str, Any]], port: ServicePort) -> tuple[Endpoi
         if item.get("addressType", "IPv4") != "IPv4":
             continue
         for entry in item.get("ports") or []:
-            if (entry.get("name") or "") != port.port_name or not entry.get("port"):
+            if (entry.get("name") or "") != port.port_name or not is_port(entry.get("port")):
                 continue
             if str(entry.get("protocol") or "TCP").lower() != port.protocol:
                 continue
@@ -55,6 +55,11 @@ def of_port(slices: Iterable[dict[str, Any]], port: ServicePort) -> tuple[Endpoi
                 for known in _read(endpoint, int(entry["port"])):
                     _keep_better(found, known)
     return tuple(sorted(found.values()))
+
+
+def is_port(number: int | None) -> bool:
+    """Whether traffic can be sent there: the API takes any number in an EndpointSlice, nft refuses the transaction."""
+    return 0 < (number or 0) < 65536
 
 
 def _read(endpoint: dict[str, Any], port: int) -> Iterable[Endpoint]:
@@ -68,7 +73,7 @@ def _read(endpoint: dict[str, Any], port: int) -> Iterable[Endpoint]:
             port=port,
             node=endpoint.get("nodeName") or "",
             zone=endpoint.get("zone") or "",
-            hints=tuple(sorted(hint["name"] for hint in hints)),
+            hints=tuple(sorted(hint.get("name") or "" for hint in hints)),
             ready=ready,
             draining=bool(conditions.get("terminating")) and serving,
         )

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from tricenter.client import Client, Informer, resources
-from tricenter.proxy import health, state
+from tricenter.proxy import endpoints, health, state
 from tricenter.proxy.config import Config
 from tricenter.proxy.syncer import Syncer
 from tricenter.runtime import metrics, notify, plain_http, tasks
@@ -68,6 +68,15 @@ def _slice_changed(syncer: Syncer, old: dict[str, Any] | None, new: dict[str, An
     for item in (old, new):
         if item is not None:
             syncer.service_changed(slice_key(item))
+    if new is not None and (old or {}).get("ports") != new.get("ports"):
+        _tell_unusable_ports(new)
+
+
+def _tell_unusable_ports(item: dict[str, Any]) -> None:
+    for entry in item.get("ports") or []:
+        if entry.get("port") is not None and not endpoints.is_port(entry["port"]):
+            words = "port %s of an EndpointSlice is none, nothing is sent there until its author mends it"
+            _log.warning(words, entry["port"], extra={"object": f"{slice_key(item)} {item['metadata']['name']}"})
 
 
 async def run(config: Config, *, stop: asyncio.Event) -> None:

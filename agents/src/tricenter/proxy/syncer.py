@@ -146,7 +146,11 @@ class Syncer:
         udp: set[state.UdpPort] = set()
         for key in dirty:
             before = self._states.get(key, NOTHING)
-            now = state.service_state(self._objects.service(key), self._objects.slices(key), self._place)
+            try:
+                now = state.service_state(self._objects.service(key), self._objects.slices(key), self._place)
+            except Exception:  # noqa: BLE001 - one Service that cannot be understood must not stop the others
+                _log.exception("stays as it was until it or its EndpointSlices are mended", extra={"object": key})
+                continue
             if now == NOTHING:
                 self._states.pop(key, None)
             else:
