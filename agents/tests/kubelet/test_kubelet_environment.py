@@ -4,6 +4,7 @@ import base64
 from typing import Any
 
 import pytest
+from cri_api.v1 import api_pb2 as cri
 
 from tricenter.kubelet.pods import env, expansion, fields, hosts
 
@@ -123,3 +124,17 @@ def test_hosts_file():
     assert "10.101.0.2\tweb.sub.shop.svc.cluster.local\tweb\n" in text
     assert text.endswith("1.2.3.4\ta\tb\n")
     assert hosts.content(POD, [], "web", "cluster.local", "::1 me\n").endswith("::1 me\n")
+
+
+async def test_bytes_of_a_secret_that_are_no_text_reach_the_container_as_upstream_writes_them():
+    """Upstream's 1.33 passes the bytes on, and Go writes U+FFFD for each of them into the OCI bundle."""
+
+    async def binary(*_: str) -> dict[str, Any]:
+        return {"data": {"k": base64.b64encode("ä".encode() + b"\xff\xe2\x82!").decode()}}
+
+    entry = {"name": "B", "valueFrom": {"secretKeyRef": {"name": "sec", "key": "k"}}}
+    found = await env.container_variables(
+        POD, {"name": "c", "env": [entry]}, services={}, lookup=binary, context=CONTEXT
+    )
+    assert found == {"B": "ä\ufffd\ufffd\ufffd!"}
+    assert cri.KeyValue(key="B", value=found["B"]).SerializeToString()

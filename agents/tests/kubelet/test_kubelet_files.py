@@ -1,18 +1,22 @@
 """Files that pods see, logs that users read, manifests that machines run."""
 
 import io
+import os
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from tricenter.kubelet.objects import Objects
 from tricenter.kubelet.pods import cgroups
 from tricenter.kubelet.pods.paths import Paths
+from tricenter.kubelet.pods.starter import Starter
 from tricenter.kubelet.server import app, logs
 from tricenter.kubelet.sources.files import ManifestError, StaticPods, static_pod
-from tricenter.kubelet.volumes import atomic, manager, mounts
+from tricenter.kubelet.volumes import atomic, manager, mounts, subpaths
 from tricenter.kubelet.volumes.atomic import File
 from tricenter.kubelet.volumes.projected import VolumeError
 
@@ -33,12 +37,89 @@ def test_a_volume_shows_exactly_its_files(tmp_path: Path):
     assert len([path for path in tmp_path.iterdir() if path.name.startswith("..")]) == 2
 
 
+def opened(volume: Path, part: str) -> Path:
+    """What a part of a volume leads to."""
+    descriptor = subpaths.open_part(volume, part)
+    try:
+        return Path(f"/proc/self/fd/{descriptor}").readlink()
+    finally:
+        os.close(descriptor)
+
+
 def test_a_sub_path_stays_in_its_volume(tmp_path: Path):
-    (tmp_path / "out").symlink_to("/etc")
-    assert manager.sub_path(tmp_path, "x/y") == tmp_path / "x/y"
-    for part in ("../z", "out/passwd"):
+    volume = tmp_path.resolve() / "v"
+    volume.mkdir()
+    volume.chmod(0o777)
+    (volume / "out").symlink_to("/etc")
+    (volume / "in").symlink_to("x")
+    (volume / "loop").symlink_to("loop")
+    assert opened(volume, "x/y") == volume / "x/y"
+    assert (volume / "x/y").stat().st_mode & 0o777 == 0o777
+    (volume / "x/file").touch()
+    assert opened(volume, "in/file") == volume / "x/file"
+    for part in ("../z", "out/passwd", "/etc", "loop", "in/../x"):
         with pytest.raises(VolumeError):
-            manager.sub_path(tmp_path, part)
+            opened(volume, part)
+
+
+@pytest.mark.parametrize("part", ["a", "a/b", "a/b/c"])
+def test_a_link_that_a_container_slips_in_between_leads_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    """It shares the volume, and may change it at any time (CVE-2021-25741)."""
+    volume, outside = tmp_path / "v", tmp_path / "outside"
+    (volume / "a/b/c").mkdir(parents=True)
+    (outside / "b/c").mkdir(parents=True)
+    look = os.path.realpath
+
+    def look_and_swap(path: Path) -> str:
+        found = look(path)
+        if path != volume:
+            (volume / "a").rename(volume / "was")
+            (volume / "a").symlink_to(outside)
+        return found
+
+    monkeypatch.setattr(subpaths.os.path, "realpath", look_and_swap)
+    with pytest.raises(VolumeError, match="replaced by a link"):
+        opened(volume, part)
+
+
+def test_a_part_of_a_volume_is_mounted_where_no_container_can_reach_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bound: dict[Path, Path] = {}
+    unmounted: list[Path] = []
+
+    def bind(descriptor: int, target: Path) -> None:
+        bound[target] = Path(f"/proc/self/fd/{descriptor}").readlink()
+
+    monkeypatch.setattr(mounts, "bind", bind)
+    monkeypatch.setattr(mounts, "unmount", unmounted.append)
+    monkeypatch.setattr(mounts, "is_mounted", bound.__contains__)
+    volume = tmp_path.resolve() / "v"
+    (volume / "folder").mkdir(parents=True)
+    (volume / "file").touch()
+    target = Paths(tmp_path).sub_path("u", "v", "c", 0)
+    assert subpaths.bind(volume, "folder", target) == target
+    assert target.is_dir()
+    subpaths.bind(volume, "file", target)
+    assert target.is_file()
+    assert bound == {target: volume / "file"}
+    assert unmounted == [target]
+
+
+def test_files_of_a_pod_are_not_removed_while_something_is_mounted_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A part of a hostPath volume is the machine's own."""
+    place = Paths(tmp_path).sub_path("u", "v", "c", 0)
+    place.mkdir(parents=True)
+    (place / "precious").touch()
+    monkeypatch.setattr(mounts, "mounts_below", lambda _folder: [place])
+    monkeypatch.setattr(mounts, "unmount", lambda _point: None)
+    with pytest.raises(OSError, match="busy"):
+        manager.Volumes(Paths(tmp_path), Objects(None)).remove("u")
+    assert (place / "precious").exists()
 
 
 def test_host_path_types(tmp_path: Path):
@@ -170,3 +251,21 @@ def test_a_volume_in_memory_is_in_memory_again_after_a_restart_of_the_machine(
     mounted.clear()
     known._empty_dir("u", "v", {"medium": "Memory"}, None)
     assert len(mounted) == 1
+
+
+def test_a_container_that_is_gone_leaves_no_files(tmp_path: Path) -> None:
+    """Each restart has files of its own: without this a pod that crashes for weeks fills the disk."""
+    parts: dict[str, Any] = dict.fromkeys(("runtime", "images", "volumes", "objects", "hooks", "node", "record"))
+    paths = Paths(tmp_path / "root")
+    logs_of = tmp_path / "log"
+    words = paths.termination_log("u", "c", 1)
+    for folder in (logs_of, words.parent):
+        folder.mkdir(parents=True)
+    gone = [logs_of / "1.log", logs_of / "1.log.20260102-030405", words]
+    kept = [logs_of / "11.log", logs_of / "2.log", words.with_name("termination-2")]
+    for path in (*gone, *kept):
+        path.touch()
+    record: Any = SimpleNamespace(name="c", attempt=1, log_path=str(logs_of / "1.log"))
+    Starter(paths=paths, **parts).discard({"metadata": {"uid": "u"}}, record)
+    assert not any(path.exists() for path in gone)
+    assert all(path.exists() for path in kept)

@@ -1,13 +1,15 @@
 """The status that users see."""
 
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from tricenter.kubelet.cri.records import ContainerRecord, PodRecord, SandboxRecord
-from tricenter.kubelet.pods import status, statuses
+from tricenter.kubelet.pods import status, statuses, worker
 from tricenter.kubelet.pods.backoff import Backoff
+from tricenter.kubelet.pods.state import PodState
 from tricenter.kubelet.pods.worker import surplus
 from tricenter.kubelet.probes import prober, results
 
@@ -170,3 +172,31 @@ def test_a_restarted_kubelet_believes_what_was_found_before():
 def test_two_containers_of_a_name_are_kept():
     containers = tuple(one("exited", attempt=attempt) for attempt in (3, 2, 1, 0))
     assert [item.attempt for item in surplus(PodRecord(uid="u", containers=containers))] == [1, 0]
+
+
+async def test_last_words_are_kept_as_long_as_the_runtime_knows_the_container() -> None:
+    """A pod that crashes for weeks has thousands of containers, one after the other."""
+    records = [
+        PodRecord(uid="u", containers=(one("exited", attempt=n + 1), one("exited", attempt=n))) for n in range(9)
+    ]
+    read: list[int] = []
+
+    async def observe(_uid: str) -> PodRecord:
+        return records[len(set(read)) // 2]
+
+    def last_words(_pod: object, record: ContainerRecord) -> str:
+        read.append(record.attempt)
+        return ""
+
+    parts: dict[str, Any] = dict.fromkeys(("stopper", "statuses", "node", "record"))
+    known = worker.Worker(
+        observer=SimpleNamespace(pod=observe),  # type: ignore[arg-type]
+        starter=SimpleNamespace(last_words=last_words),  # type: ignore[arg-type]
+        prober=SimpleNamespace(update=lambda _pod, _record: None),  # type: ignore[arg-type]
+        **parts,
+    )
+    state = PodState(pod=a_pod())
+    for _ in range(2 * len(records)):
+        await known._observe(state)
+        assert len(state.messages) == 2
+    assert len(read) == len(set(read))

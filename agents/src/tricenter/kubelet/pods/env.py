@@ -119,8 +119,13 @@ async def _data(pod: Object, kind: str, reference: Object, lookup: Lookup) -> di
             return None
         raise EnvError(f'{kind.lower()} "{reference["name"]}" not found')
     if kind == "Secret":
-        return {key: value.decode(errors="surrogateescape") for key, value in fields.secret_bytes(found).items()}
+        return {key: _text(value) for key, value in fields.secret_bytes(found).items()}
     return dict(found.get("data") or {})
+
+
+def _text(value: bytes) -> str:
+    """Bytes as the container sees them where they are no UTF-8: Go's JSON of the OCI bundle has U+FFFD for each one."""
+    return re.sub("[\udc80-\udcff]", "\N{REPLACEMENT CHARACTER}", value.decode(errors="surrogateescape"))
 
 
 def _is_variable(name: str) -> bool:

@@ -126,7 +126,7 @@ class Pods:
             if spec.deleting(state.pod):
                 return await self._terminate(uid, state)
             retry = await self._worker.run(state)
-            await self._tidy(uid)
+            await self._tidy(uid, state)
         except CriError as error:
             _log.warning("runtime: %s", error, extra={"object": spec.key(state.pod) if state else uid})
             return self._patience(uid)
@@ -181,11 +181,12 @@ class Pods:
         if state is not None and state.successor is not None:
             self.put(state.successor)
 
-    async def _tidy(self, uid: str) -> None:
+    async def _tidy(self, uid: str, state: PodState) -> None:
         """Remove containers and sandboxes that later ones have replaced."""
         record = await self._observer.pod(uid)
         for container in surplus(record):
             await self._runtime.remove_container(container.id)
+            self._worker.discard(state, container)
         kept = {container.sandbox for container in record.containers}
         for item in record.sandboxes[1:]:
             if not item.ready and item.id not in kept:

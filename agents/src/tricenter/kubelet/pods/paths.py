@@ -23,6 +23,10 @@ class Paths:
         """The folder of a volume; `plugin` as upstream escapes it, for example kubernetes.io~empty-dir."""
         return self.pod(uid) / "volumes" / plugin / name
 
+    def sub_path(self, uid: str, volume: str, container: str, index: int) -> Path:
+        """Where a part of a volume is mounted for the volumeMount `index` of a container."""
+        return self.pod(uid) / "volume-subpaths" / volume / container / str(index)
+
     def hosts(self, uid: str) -> Path:
         """The file that a pod sees as /etc/hosts."""
         return self.pod(uid) / "etc-hosts"

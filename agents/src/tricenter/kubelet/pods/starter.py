@@ -22,7 +22,8 @@ from tricenter.kubelet.pods.paths import Paths
 from tricenter.kubelet.pods.security import SecurityError
 from tricenter.kubelet.pods.state import PodState
 from tricenter.kubelet.recording import Record
-from tricenter.kubelet.volumes.manager import Volumes, sub_path
+from tricenter.kubelet.volumes import subpaths
+from tricenter.kubelet.volumes.manager import Volumes
 from tricenter.kubelet.volumes.projected import VolumeError
 
 Object = dict[str, Any]
@@ -146,17 +147,21 @@ class Starter:
                 machine_memory=self._node.machine_memory,
                 target=order.target,
             )
-        except (env.EnvError, SecurityError, VolumeError, errors.ClientError, OSError) as error:
+        # ValueError: bytes of a Secret that no path or message of the runtime can hold
+        except (env.EnvError, SecurityError, VolumeError, errors.ClientError, OSError, ValueError) as error:
             self._record(pod, WARNING, "Failed", f"Error: {error}")
             raise StartError("CreateContainerConfigError", str(error), retry_after=5.0) from error
 
     def _mounts(self, order: _Order, variables: dict[str, str]) -> list[cri.Mount]:
         container, volumes = order.container, order.volumes
         uid, found = spec.uid(order.pod), []
-        for entry in container.get("volumeMounts") or []:
+        for index, entry in enumerate(container.get("volumeMounts") or []):
             if entry["name"] not in volumes:
                 raise VolumeError(f'volume "{entry["name"]}" of a mount does not exist')
-            source = sub_path(volumes[entry["name"]], container_config.sub_path(entry, variables))
+            source = volumes[entry["name"]]
+            if part := container_config.sub_path(entry, variables):
+                place = self._paths.sub_path(uid, entry["name"], container["name"], index)
+                source = subpaths.bind(source, part, place)
             found.append(container_config.mount(entry, str(source)))
         taken = {item.container_path.rstrip("/") for item in found}
         if ETC_HOSTS not in taken:
@@ -227,6 +232,14 @@ class Starter:
             lines = _tail(Path(record.log_path), 16_384).splitlines()[-80:]
             text = "\n".join(line.split(" ", 3)[-1] for line in lines)[-2048:]
         return text
+
+    def discard(self, pod: Object, record: ContainerRecord) -> None:
+        """Remove the files of a container that the runtime has no more: last words and logs, also rotated ones."""
+        self._paths.termination_log(spec.uid(pod), record.name, record.attempt).unlink(missing_ok=True)
+        if record.log_path:
+            log = Path(record.log_path)
+            for path in (log, *log.parent.glob(f"{log.name}.*")):
+                path.unlink(missing_ok=True)
 
 
 def _target(container: Object, record: PodRecord) -> str:

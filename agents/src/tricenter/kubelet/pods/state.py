@@ -23,7 +23,7 @@ class PodState:
     waiting: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Why a container does not run: reason and message, by container name."""
     messages: dict[str, str] = field(default_factory=dict)
-    """Last words of ended containers, by container id."""
+    """Last words of ended containers that the runtime still has, by container id."""
     failures: dict[str, float] = field(default_factory=dict)
     """When a container last failed before it ran, by container name."""
     failure: tuple[str, str] | None = None

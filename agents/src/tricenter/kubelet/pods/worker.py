@@ -88,6 +88,10 @@ class Worker:
         self._publish(state, record)
         return record
 
+    def discard(self, state: PodState, container: ContainerRecord) -> None:
+        """A container was removed from the runtime: its files go, too."""
+        self._starter.discard(state.pod, container)
+
     def forget(self, state: PodState) -> None:
         """The pod is gone."""
         uid = spec.uid(state.pod)
@@ -98,9 +102,13 @@ class Worker:
 
     async def _observe(self, state: PodState) -> PodRecord:
         record = await self._observer.pod(spec.uid(state.pod))
+        known, state.messages = state.messages, {}
         for container in record.containers:
-            if container.exited and container.id not in state.messages:
-                state.messages[container.id] = self._starter.last_words(state.pod, container)
+            if container.exited:
+                words = known.get(container.id)
+                state.messages[container.id] = (
+                    self._starter.last_words(state.pod, container) if words is None else words
+                )
             elif container.running:
                 state.waiting.pop(container.name, None)
         self._prober.update(state.pod, record)

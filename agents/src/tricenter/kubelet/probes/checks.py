@@ -5,13 +5,14 @@ from typing import Any
 
 import aiohttp
 import grpc
+from google.protobuf.wrappers_pb2 import StringValue
 
 from tricenter.kubelet.cri.client import CriError, Runtime
 from tricenter.kubelet.probes import targets
 
 Object = dict[str, Any]
 
-# grpc.health.v1.Health/Check: request {1: service name}, response {1: status}, SERVING is 1.
+# grpc.health.v1.Health/Check: response {1: status}, SERVING is 1.
 _HEALTH_METHOD = "/grpc.health.v1.Health/Check"
 _SERVING = b"\x08\x01"
 
@@ -60,8 +61,8 @@ class Checks:
         return True, ""
 
     async def _grpc(self, action: Object, address: str) -> tuple[bool, str]:
-        name = (action.get("service") or "").encode()
-        request = bytes([0x0A, len(name)]) + name if name else b""
+        # HealthCheckRequest, too, is a message whose field 1 is a string.
+        request = StringValue(value=action.get("service") or "").SerializeToString()
         async with grpc.aio.insecure_channel(f"{address}:{action['port']}") as channel:
             answer = bytes(await channel.unary_unary(_HEALTH_METHOD, None, None)(request))
         return answer == _SERVING, f"service unhealthy: {answer!r}"

@@ -1,5 +1,6 @@
 """Sets up, refreshes and removes the volumes of pods."""
 
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -45,6 +46,9 @@ class Volumes:
         folder = self._paths.pod(uid)
         for point in mounts.mounts_below(folder):
             mounts.unmount(point)
+        # a part of a hostPath volume is the machine's own data
+        if left := mounts.mounts_below(folder):
+            raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), str(left[0]))
         if folder.exists():
             shutil.rmtree(folder)
 
@@ -87,18 +91,6 @@ class Volumes:
             os.chown(target, -1, group)
             target.chmod(0o2777)
         return target
-
-
-def sub_path(volume: Path, part: str) -> Path:
-    """A part of a volume, made if it is missing; a way out of the volume is refused. Raises VolumeError."""
-    if not part:
-        return volume
-    target = volume / part
-    if ".." in Path(part).parts or not target.resolve().is_relative_to(volume.resolve()):
-        raise VolumeError(f"subPath {part!r} leads out of the volume")
-    if not target.exists():
-        target.mkdir(parents=True, mode=0o755)
-    return target.resolve()
 
 
 def host_path(source: Object) -> Path:

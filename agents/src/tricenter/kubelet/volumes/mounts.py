@@ -1,4 +1,4 @@
-"""mount(2) and umount(2) for memory volumes; no shell, no process."""
+"""mount(2) and umount(2) for volumes; no shell, no process."""
 
 import ctypes
 import os
@@ -6,7 +6,7 @@ from pathlib import Path
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
-_MS_NOSUID, _MS_NODEV = 0x2, 0x4
+_MS_NOSUID, _MS_NODEV, _MS_BIND = 0x2, 0x4, 0x1000
 _MNT_DETACH = 0x2
 
 
@@ -15,6 +15,12 @@ def mount_tmpfs(target: Path, *, size: int = 0, mode: str = "0755") -> None:
     options = f"mode={mode}" + (f",size={size}" if size else "")
     flags = _MS_NOSUID | _MS_NODEV
     if _libc.mount(b"tmpfs", os.fsencode(target), b"tmpfs", flags, options.encode()):
+        raise _error(target)
+
+
+def bind(descriptor: int, target: Path) -> None:
+    """Mount an open file or folder, whatever its path leads to by now. Raises OSError."""
+    if _libc.mount(f"/proc/self/fd/{descriptor}".encode(), os.fsencode(target), None, _MS_BIND, None):
         raise _error(target)
 
 
