@@ -94,7 +94,10 @@ def test_status_counts_and_asks_to_look_again_when_a_pod_becomes_available() -> 
 def test_a_failure_is_shown_and_taken_back() -> None:
     status, _ = replicasets.status(replica_set(), [], "quota exceeded", NOW)
     assert status["conditions"][0]["message"] == "quota exceeded"
-    status, _ = replicasets.status(replica_set() | {"status": status}, [], None, NOW)
+    told = replica_set() | {"status": status}
+    again, _ = replicasets.status(told, [], "quota exceeded by another one", NOW)
+    assert again == status, "a change would have us try again at once, and again"
+    status, _ = replicasets.status(told, [], None, NOW)
     assert "conditions" not in status
 
 

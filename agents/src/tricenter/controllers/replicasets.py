@@ -57,7 +57,9 @@ def status(
     known = (replica_set.get("status") or {}).get("conditions") or []
     if failure is None:
         known = conditions.removed(known, "ReplicaFailure")
-    else:
+    elif conditions.get(known, "ReplicaFailure") is None:
+        # Only the first failure is told: the name of the pod in question is another one each time, and each change of
+        # the status has us look again at once.
         known = conditions.updated(known, "ReplicaFailure", "True", "FailedCreate", failure)
     if known:
         new["conditions"] = known
