@@ -58,11 +58,15 @@ def test_ranges_are_read_from_both_fields() -> None:
             {"metadata": {"name": "a"}, "spec": {"podCIDR": "10.101.0.0/24"}},
             {"metadata": {"name": "b"}, "spec": {"podCIDR": "10.101.1.0/24", "podCIDRs": ["10.101.1.0/24"]}},
             {"metadata": {"name": "c"}},
+            {"metadata": {"name": "d"}, "spec": {"podCIDR": "10.101.2.9/24"}},
+            {"metadata": {"name": "e"}, "spec": {"podCIDR": "what is none stops nobody"}},
         ]
     )
     assert {name: [str(item) for item in items] for name, items in found.items()} == {
         "a": ["10.101.0.0/24"],
         "b": ["10.101.1.0/24"],
+        "d": ["10.101.2.0/24"],
+        "e": [],
     }
 
 

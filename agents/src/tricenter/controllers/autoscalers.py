@@ -68,10 +68,17 @@ class Autoscalers(Controller):
         _set(status, _ABLE, "True", "SucceededGetScale",
              "the HPA controller was able to get the target's current scale")  # fmt: skip
         wanted, why = await self._wanted(key, scaler, status, scale, current)
-        status["desiredReplicas"] = wanted
         if wanted == current:
+            status["desiredReplicas"] = wanted
             return
-        await self._scales.resize(target, scale, wanted)
+        try:
+            await self._scales.resize(target, scale, wanted)
+        except (NoScale, errors.ApiError) as error:
+            self._tell(scaler, WARNING, "FailedRescale", f"New size: {wanted}; reason: {why}; error: {error}")
+            text = f"the HPA controller was unable to update the target scale: {error}"
+            _set(status, _ABLE, "False", "FailedUpdateScale", text)
+            return
+        status["desiredReplicas"] = wanted
         self._memories.setdefault(key, autoscaling_limits.Memory()).note(current, wanted, time.time())
         self._tell(scaler, NORMAL, "SuccessfulRescale", f"New size: {wanted}; reason: {why}")
         text = f"the HPA controller was able to update the target scale to {wanted}"

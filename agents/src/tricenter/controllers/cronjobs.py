@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
 import datetime as dt
@@ -117,13 +118,21 @@ class CronJobs(Controller):
         status = cron_job.setdefault("status", {})
         before = copy.deepcopy(status)
         await self._look_at_jobs(cron_job, jobs)
-        wait = None
+        wait, failure = None, None
         if "deletionTimestamp" not in cron_job["metadata"]:
             for job in surplus(cron_job, jobs):
-                await self._delete(cron_job, job)
-            wait = await self._make(cron_job)
+                with contextlib.suppress(
+                    errors.ApiError
+                ):  # an old Job that may not go is no reason to make no new ones
+                    await self._delete(cron_job, job)
+            try:
+                wait = await self._make(cron_job)
+            except errors.ClientError as error:
+                failure = error
         made = {key: value for key, value in status.items() if value}
         await self.put_status(CRONJOBS, cron_job | {"status": before}, made)
+        if failure is not None:
+            raise failure
         return wait
 
     async def _look_at_jobs(self, cron_job: Object, jobs: list[Object]) -> None:
@@ -228,6 +237,9 @@ class CronJobs(Controller):
             )
         except errors.NotFound:
             return
+        except errors.ClientError as error:
+            self._tell(cron_job, WARNING, "FailedDelete", f"Deleted job: {error}")
+            raise
         active = cron_job["status"]["active"]
         cron_job["status"]["active"] = [item for item in active if item["uid"] != metadata["uid"]]
         self._tell(cron_job, NORMAL, "SuccessfulDelete", f"Deleted job {metadata['name']}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 from collections.abc import Iterable
 from typing import Any
@@ -38,14 +39,20 @@ def _start(network: Network) -> int:
 
 
 def ranges_of(nodes: Iterable[Object]) -> dict[str, list[Network]]:
-    """The pod ranges that nodes have, by node name."""
+    """The pod ranges that nodes have, by node name; what is none takes none, and with bits of a host it is one."""
     found: dict[str, list[Network]] = {}
     for node in nodes:
         spec = node.get("spec") or {}
         texts = spec.get("podCIDRs") or ([spec["podCIDR"]] if spec.get("podCIDR") else [])
         if texts:
-            found[node["metadata"]["name"]] = [ipaddress.ip_network(text) for text in texts]
+            found[node["metadata"]["name"]] = list(_networks(texts))
     return found
+
+
+def _networks(texts: Iterable[str]) -> Iterable[Network]:
+    for text in texts:
+        with contextlib.suppress(ValueError):
+            yield ipaddress.ip_network(text, strict=False)
 
 
 class NodeIPAM(Controller):

@@ -74,10 +74,10 @@ class NodeLifecycle(Controller):
             ready = "Unknown"
         node = await self._write_taints(node)
         pods = self._pods.by_index(_BY_NODE, key)
-        if ready in {"Unknown", "False"}:
-            await self._mark_unready(pods)
         for pod in pods:
             self._evictions.add(key_of(pod))
+        if ready in {"Unknown", "False"}:
+            await self._mark_unready(pods)
         return None
 
     async def _declare_unknown(self, node: Object) -> Object:
@@ -101,6 +101,8 @@ class NodeLifecycle(Controller):
         return await self.api.patch(NODES, metadata["name"], patch)
 
     async def _mark_unready(self, pods: list[Object]) -> None:
+        """All that can be; raises the last refusal."""
+        refusal: errors.ApiError | None = None
         for pod in pods:
             conditions = nodes.unready_conditions(pod, times.now())
             if conditions is None or podstate.finished(pod):
@@ -111,6 +113,10 @@ class NodeLifecycle(Controller):
                 await self.api.patch(PODS, metadata["name"], patch, metadata["namespace"], subresource="status")
             except errors.NotFound:
                 continue
+            except errors.ApiError as error:
+                refusal = error
+        if refusal is not None:
+            raise refusal
 
     async def _evict(self, key: str) -> float | None:
         """Delete the pod if the taints of its node say so and its tolerance has run out."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 from tricenter.client import errors
+from tricenter.client.informer import key_of
 from tricenter.client.resources import NODES, PODS
 from tricenter.controllers import podstate
 from tricenter.controllers.context import Context, Controller
@@ -59,11 +60,18 @@ class PodGC(Controller):
         """Remove what is to be removed at `now`."""
         pods = list(self._pods.store.values())
         for pod in unplaced(pods) + surplus(pods, self.context.config.terminated_pod_limit):
-            await self._remove(pod)
+            await self._attempt(self._remove, pod)
         gone = await self._gone_nodes(pods, now)
         for pod in pods:
             if pod["spec"].get("nodeName") in gone:
-                await self._fail_and_remove(pod)
+                await self._attempt(self._fail_and_remove, pod)
+
+    async def _attempt(self, step: Callable[[Object], Awaitable[None]], pod: Object) -> None:
+        """A pod that the server does not let go keeps no others."""
+        try:
+            await step(pod)
+        except errors.ApiError as error:
+            _log.warning("pod not removed: %s", error, extra={"object": key_of(pod)})
 
     async def _gone_nodes(self, pods: list[Object], now: float) -> set[str]:
         missing = missing_nodes(pods, self._nodes.store)

@@ -27,6 +27,8 @@ Object = dict[str, Any]
 SETTLE_SECONDS = 1.0
 """A charge comes before its object: for so long after the last one, nothing is given back."""
 _RESYNC_SECONDS = 300.0
+_SYNC_SECONDS = 1.0
+"""So long a quota keeps others waiting whose objects cannot be listed, of a definition that has gone say."""
 
 _log = logging.getLogger(__name__)
 
@@ -80,7 +82,10 @@ class ResourceQuotas(Controller):
             self._charged.pop(key, None)
             return None
         namespace = quota["metadata"]["namespace"]
-        usages = await self._follow((quota.get("spec") or {}).get("hard") or {})
+        try:
+            usages = await self._follow((quota.get("spec") or {}).get("hard") or {})
+        except TimeoutError:
+            return _SYNC_SECONDS
         objects = {usage: _in_namespace(self._followed[usage], namespace) for usage in usages}
         current, wanted = quota.get("status") or {}, status(quota, objects, times.now())
         if current == wanted:
@@ -98,7 +103,10 @@ class ResourceQuotas(Controller):
     # --- what is counted ---
 
     async def _follow(self, hard: Mapping[str, str]) -> list[Usage]:
-        """The resources of these names that are served, each with an informer that has its first list."""
+        """The resources of these names that are served, each with an informer that has its first list.
+
+        Raises TimeoutError where one has none yet.
+        """
         found = []
         for name in sorted(quotas.counted_resources(hard)):
             usage = quotas.usage_of(*name)
@@ -111,7 +119,12 @@ class ResourceQuotas(Controller):
         if resource is None:
             return False
         informer = self.informer(resource)
-        await informer.wait_synced()
+        try:
+            async with asyncio.timeout(_SYNC_SECONDS):
+                await informer.wait_synced()
+        except TimeoutError:
+            self._resources = {}  # it may have gone since it was discovered
+            raise
         if usage not in self._followed:
             self._followed[usage] = informer
             informer.add_handler(lambda event, old, new: self._changed(usage, event, old, new))

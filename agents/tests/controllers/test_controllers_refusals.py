@@ -1,0 +1,143 @@
+"""What the server refuses for one object keeps no other: a webhook, say, that wants it to stay."""
+
+from __future__ import annotations
+
+import datetime as dt
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tricenter.apimachinery import times
+from tricenter.client import Resource, errors
+from tricenter.client.informer import Informer, key_of
+from tricenter.client.resources import (
+    CRONJOBS,
+    HORIZONTALPODAUTOSCALERS,
+    JOBS,
+    NODES,
+    PODS,
+    RESOURCEQUOTAS,
+    Discovery,
+)
+from tricenter.controllers import autoscalers, cronjobs, node_lifecycle, podgc, resourcequotas
+
+THINGS = Resource("example.com", "v1", "things", "Thing", True, frozenset({"list", "watch"}))
+
+
+class Site:
+    """A controller, what its informers show, and what it does; nothing may be done to what is called `bad`."""
+
+    def __init__(self, make: Any, **config: Any) -> None:
+        self.informers: dict[Resource, Informer] = {}
+        self.done: list[str] = []
+        self.events: list[str] = []
+        self.statuses: list[Any] = []
+        self.api: Any = SimpleNamespace(
+            delete=self.delete, patch=self.patch, create=self.create, update_status=self.update_status
+        )
+        known = SimpleNamespace(get=lambda res: self.informers.setdefault(res, Informer(self.api, res)))
+        recorder = SimpleNamespace(event=lambda _obj, _kind, reason, _text: self.events.append(reason))
+        context = SimpleNamespace(api=self.api, informers=known, recorder=recorder, config=SimpleNamespace(**config))
+        self.controller = make(context)
+
+    def has(self, res: Resource, name: str, **obj: Any) -> None:
+        metadata = {
+            "name": name,
+            "uid": name,
+            "resourceVersion": "1",
+            "creationTimestamp": times.now_rfc3339(),
+            **obj.pop("metadata", {}),
+        }
+        if res.namespaced:
+            metadata["namespace"] = "d"
+        made = {"metadata": metadata, **obj}
+        self.informers[res]._put(key_of(made), made)
+
+    async def delete(self, _res: Any, name: str, *_: Any, **__: Any) -> None:
+        self.do("delete", name)
+
+    async def patch(self, _res: Any, name: str, *_: Any, **__: Any) -> None:
+        self.do("patch", name)
+
+    async def create(self, _res: Any, obj: Any) -> Any:
+        self.done.append("create")
+        return obj | {"metadata": obj["metadata"] | {"uid": "new"}}
+
+    async def update_status(self, _res: Any, obj: Any) -> None:
+        self.statuses.append(obj["status"])
+
+    def do(self, verb: str, name: str) -> None:
+        if name == "bad":
+            raise errors.Forbidden({"message": "it stays"}, 403)
+        self.done.append(f"{verb} {name}")
+
+
+async def test_pods_that_nobody_takes_care_of() -> None:
+    site = Site(podgc.PodGC, terminated_pod_limit=0)
+    for name in ("bad", "good"):
+        site.has(PODS, name, spec={}, status={"phase": "Failed"})
+    await site.controller.sweep(0.0)
+    assert site.done == ["delete good"]
+
+
+async def test_pods_of_a_lost_node() -> None:
+    site = Site(node_lifecycle.NodeLifecycle, node_monitor_grace_seconds=40)
+    site.has(NODES, "n", spec={}, status={"conditions": [{"type": "Ready", "status": "Unknown"}]})
+    ready = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
+    for name in ("bad", "good"):
+        site.has(PODS, name, spec={"nodeName": "n"}, status=ready)
+    with pytest.raises(errors.Forbidden):
+        await site.controller.reconcile("n")
+    assert site.done == ["patch n", "patch good"]
+    assert len(site.controller._evictions) == 2, "to be evicted they wait for nobody"
+
+
+async def test_old_jobs_of_a_cron_job() -> None:
+    site = Site(cronjobs.CronJobs)
+    template = {"spec": {"template": {}}}
+    begun = times.rfc3339(times.now() - dt.timedelta(minutes=5))
+    spec = {"schedule": "* * * * *", "jobTemplate": template, "successfulJobsHistoryLimit": 0}
+    site.has(CRONJOBS, "tick", metadata={"creationTimestamp": begun}, spec=spec)
+    owner = {"apiVersion": "batch/v1", "kind": "CronJob", "name": "tick", "uid": "tick", "controller": True}
+    over = {"conditions": [{"type": "Complete", "status": "True"}]}
+    for name in ("bad", "good"):
+        site.has(JOBS, name, metadata={"ownerReferences": [owner]}, spec={}, status=over)
+    await site.controller.reconcile("d/tick")
+    assert site.done == ["delete good", "create"]
+    assert "FailedDelete" in site.events
+    assert len(site.statuses[0]["active"]) == 1
+
+
+async def test_a_quota_of_what_cannot_be_listed() -> None:
+    """Four of them would keep all workers, and with them all other quotas."""
+    site = Site(resourcequotas.ResourceQuotas)
+
+    async def discover() -> Discovery:
+        return Discovery([THINGS])
+
+    site.api.discover = discover
+    site.has(RESOURCEQUOTAS, "q", spec={"hard": {"count/things.example.com": "1"}})
+    assert await site.controller.reconcile("d/q") == 1.0
+    site.informers[THINGS]._synced.set()
+    assert await site.controller.reconcile("d/q") is None
+    assert site.statuses == [{"hard": {"count/things.example.com": "1"}, "used": {"count/things.example.com": "0"}}]
+
+
+async def test_a_size_that_is_refused_is_told() -> None:
+    site = Site(autoscalers.Autoscalers)
+    site.has(HORIZONTALPODAUTOSCALERS, "h", spec={"maxReplicas": 3, "scaleTargetRef": {"kind": "Deployment"}})
+
+    async def get(*_: Any) -> Any:
+        return {"spec": {"replicas": 5}, "status": {"replicas": 5}}
+
+    async def resize(*_: Any) -> None:
+        raise errors.Forbidden({"message": "it stays"}, 403)
+
+    site.controller._scales = SimpleNamespace(get=get, resize=resize)
+    assert await site.controller.reconcile("d/h") == autoscalers.PERIOD_SECONDS
+    (status,) = site.statuses
+    (able,) = status["conditions"]
+    assert (able["status"], able["reason"]) == ("False", "FailedUpdateScale")
+    assert able["message"] == "the HPA controller was unable to update the target scale: it stays"
+    assert (site.events, status["desiredReplicas"]) == (["FailedRescale"], 0)
