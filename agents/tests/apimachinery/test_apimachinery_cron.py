@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import time
 
 import pytest
 from hypothesis import given
@@ -56,13 +57,22 @@ def test_times_are_of_a_zone_and_hours_that_do_not_exist_do_not_come() -> None:
         ("* * * foo *", "failed to parse int from foo: foo"),
         ("1/2/3 * * * *", "too many slashes: 1/2/3"),
         ("@often", "unrecognized descriptor: @often"),
-        ("@every soon", "failed to parse duration @every soon"),
+        ("@every soon", 'failed to parse duration @every soon: time: invalid duration "soon"'),
+        ("@every 9999999h", 'failed to parse duration @every 9999999h: time: invalid duration "9999999h"'),
+        (f"{'9' * 5000} * * * *", f"failed to parse int from {'9' * 5000}: {'9' * 5000}"),
     ],
 )
 def test_what_is_no_schedule(schedule: str, words: str) -> None:
     with pytest.raises(cron.CronError) as caught:
         cron.parse(schedule)
     assert str(caught.value) == words
+
+
+def test_a_schedule_of_a_megabyte_is_refused_at_once() -> None:
+    started = time.thread_time()
+    with pytest.raises(cron.CronError, match="failed to parse duration"):
+        cron.parse(f"@every {'9' * 1_000_000}")
+    assert time.thread_time() - started < 60  # hours, when each way to split the digits is tried
 
 
 def test_unknown_zones() -> None:

@@ -58,10 +58,31 @@ REFUSED: list[tuple[tuple[str, str], Object, str]] = [
     (J, job(**INDEXED, successPolicy={"rules": [{}]}), "spec.successPolicy.rules[0]: Required value: at least one of"),
     (J, job(**INDEXED, successPolicy={"rules": [{"succeededCount": 3}]}), (
         "spec.successPolicy.rules[0].succeededCount: Invalid value: 3: must be less than or equal to 2")),
+    (J, job(**INDEXED, successPolicy={"rules": [{"succeededIndexes": "0,1-x"}]}), (
+        'spec.successPolicy.rules[0].succeededIndexes: Invalid value: "0,1-x": error parsing succeededIndexes: '
+        'cannot convert string to integer for index: "x"')),
+    (J, job(**INDEXED, successPolicy={"rules": [{"succeededIndexes": "1,0"}]}), (
+        'spec.successPolicy.rules[0].succeededIndexes: Invalid value: "1,0": error parsing succeededIndexes: '
+        "non-increasing order, previous: 1, current: 0")),
+    (J, job(**INDEXED, successPolicy={"rules": [{"succeededIndexes": "0-2"}]}), (
+        'spec.successPolicy.rules[0].succeededIndexes: Invalid value: "0-2": error parsing succeededIndexes: '
+        'too large index: "2"')),
+    (J, job(**INDEXED, successPolicy={"rules": [{"succeededIndexes": "1", "succeededCount": 2}]}), (
+        "spec.successPolicy.rules[0].succeededCount: Invalid value: 2: must be less than or equal to 1 (the number")),
+    (J, job(completionMode="Indexed", completions=100_001, backoffLimitPerIndex=1), (
+        "spec.maxFailedIndexes: Required value: must be specified when completions is above 100000")),
+    (J, job(completionMode="Indexed", completions=10**9, backoffLimitPerIndex=1, parallelism=10_001), (
+        "spec.parallelism: Invalid value: 10001: must be less than or equal to 10000 when completions are above")),
+    (J, {"metadata": {"name": "x" * 62}, **job(**INDEXED)}, (
+        f'metadata.name: Invalid value: "{"x" * 62}": will not able to create pod with invalid DNS label: {"x" * 62}')),
     (J, job(managedBy="x"), 'spec.managedBy: Invalid value: "x": must be a domain-prefixed path'),
     (J, failures(), "spec.podFailurePolicy.rules[0]: Invalid value: specifying one of OnExitCodes and OnPodConditions"),
     (J, failures(onExitCodes={"operator": "In", "values": [0]}), (
         "spec.podFailurePolicy.rules[0].onExitCodes.values[0]: Invalid value: 0: must not be 0 for the In operator")),
+    (J, failures(onExitCodes={"operator": "In", "values": list(range(1, 300_000))}), (
+        "spec.podFailurePolicy.rules[0].onExitCodes.values: Too many: 299999: must have at most 255 items")),
+    (J, failures(onPodConditions=[{"type": "T"}] * 21), (
+        "spec.podFailurePolicy.rules[0].onPodConditions: Too many: 21: must have at most 20 items")),
     (J, failures(onExitCodes={"operator": "In", "values": [2, 1]}), (
         "spec.podFailurePolicy.rules[0].onExitCodes.values: Invalid value: [2,1]: must be ordered")),
     (J, failures(action="Foo", onPodConditions=[{"type": "T"}]), (

@@ -266,6 +266,23 @@ def test_jobs() -> None:
     other = copy.deepcopy(good)
     other["spec"]["template"]["spec"]["containers"][0]["image"] = "other"
     assert update("batch/v1", "Job", good, other)[0].startswith("spec.template: Invalid value")
+    good["spec"]["suspend"] = other["spec"]["suspend"] = True
+    assert update("batch/v1", "Job", good, other)[0].startswith("spec.template: Invalid value")
+
+
+def test_a_job_that_has_not_started_may_be_sent_elsewhere() -> None:
+    old = workload(suspend=True, template={**TEMPLATE, "spec": {**POD, "restartPolicy": "Never"}})
+    new, place = copy.deepcopy(old), {"nodeSelectorTerms": [{"matchExpressions": [{"key": "a", "operator": "Exists"}]}]}
+    new["spec"]["template"]["metadata"] = {"labels": {**new["spec"]["template"]["metadata"]["labels"], "b": "c"}}
+    new["spec"]["template"]["spec"] |= {
+        "nodeSelector": {"pool": "a"},
+        "tolerations": [{"operator": "Exists"}],
+        "schedulingGates": [{"name": "example.com/gate"}],
+        "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": place}},
+    }
+    assert update("batch/v1", "Job", old, new) == []
+    old["status"] = {"startTime": "2026-01-01T00:00:00Z"}
+    assert update("batch/v1", "Job", old, new)[0].startswith("spec.template: Invalid value")
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from tricenter.apimachinery import alike
+from tricenter.apimachinery import alike, fielderrors
 
 _MONTHS = {name: number for number, name in enumerate(
     ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"), 1)}  # fmt: skip
@@ -25,8 +25,13 @@ _MACROS = {
     "@yearly": "0 0 1 1 *", "@annually": "0 0 1 1 *", "@monthly": "0 0 1 * *", "@weekly": "0 0 * * 0",
     "@daily": "0 0 * * *", "@midnight": "0 0 * * *", "@hourly": "0 * * * *",
 }  # fmt: skip
-_DURATION = re.compile(r"([0-9]*\.?[0-9]+)(ns|us|µs|ms|s|m|h)")
+_DURATION = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|µs|ms|s|m|h)")
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_DIGITS = 9
+"""A number of a schedule has at most so many: Python refuses to read thousands of them, and none is valid."""
+_LONGEST_TEXT = 128
+_MOST = 2**63 // 10**9
+"""Seconds that fit into a Go duration."""
 _YEARS = 5
 """How far the next time is looked for: 29 February may be four years away."""
 
@@ -163,15 +168,19 @@ def _span(span: str, low: int, high: int, names: Mapping[str, int], part: str) -
 def _number(text: str, names: Mapping[str, int], part: str) -> int:
     if text.lower() in names:
         return names[text.lower()]
-    if not text.isascii() or not text.isdigit():
+    if not text.isascii() or not text.isdigit() or len(text) > _DIGITS:
         raise CronError(f"failed to parse int from {text}: {part}")
     return int(text)
 
 
 def _duration(text: str) -> float:
-    if not re.fullmatch(f"({_DURATION.pattern})+", text):
-        raise CronError(f"failed to parse duration @every {text}")
-    return sum(float(number) * _UNITS[unit] for number, unit in _DURATION.findall(text))
+    """Seconds of a Go duration. What is long is none: to read its digits, and to try each way to split them, would
+    take time without end."""
+    found = _DURATION.findall(text) if len(text) <= _LONGEST_TEXT else []
+    total = sum(float(number) * _UNITS[unit] for number, unit in found)
+    if not text or "".join(number + unit for number, unit in found) != text or total > _MOST:
+        raise CronError(f"failed to parse duration @every {text}: time: invalid duration {fielderrors.show(text)}")
+    return total
 
 
 @lru_cache(maxsize=256)

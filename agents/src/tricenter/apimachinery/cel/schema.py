@@ -24,6 +24,7 @@ Schema = Mapping[str, Any]
 _FORMATS = {"date": "timestamp", "date-time": "timestamp", "duration": "duration", "byte": "bytes"}
 _TYPES = {"integer": "int", "number": "double", "boolean": "bool"}
 _UNITS = {"h": 3600 * 10**9, "m": 60 * 10**9, "s": 10**9, "ms": 10**6, "us": 10**3, "µs": 10**3, "ns": 1}
+_LONGEST = 128
 _PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ms|us|µs|ns|h|m|s)")
 _METADATA: Schema = {
     "type": "object",
@@ -97,7 +98,9 @@ def _date(text: str) -> timestamp_pb2.Timestamp:
 
 
 def _duration(text: str) -> duration_pb2.Duration:
-    """Go's time.ParseDuration."""
+    """Go's time.ParseDuration. What is long is none: Python reads a number of n digits in n * n steps."""
+    if len(text) > _LONGEST:
+        raise ValueError("time: invalid duration")
     sign, body = (-1, text[1:]) if text.startswith("-") else (1, text.removeprefix("+"))
     parts = _PART.findall(body)
     if body != "0" and (not parts or "".join(number + unit for number, unit in parts) != body):

@@ -1,14 +1,13 @@
 """Rules of jobs and cron jobs (upstream pkg/apis/batch/validation)."""
 
 from tricenter.apimachinery import cron, fielderrors, names
-from tricenter.apimachinery.validation import pods
+from tricenter.apimachinery.validation import jobpolicies, pods
 from tricenter.apimachinery.validation.rules import (
+    IMMUTABLE,
     Errors,
     Object,
     domain_path,
-    each,
     matches,
-    named,
     not_negative,
     one_of,
     required,
@@ -19,9 +18,10 @@ from tricenter.apimachinery.validation.rules import (
 
 _CRON_NAME_MAX = 52
 _INDEXES_MAX = 100_000
-_RULES_MAX = 20
 _MANAGER_MAX = 63
-_ACTIONS = ("Count", "FailIndex", "FailJob", "Ignore")
+_MANY = 100_000
+"""Completions above which parallelism and failed indexes are held down where failures count by index."""
+_OF_MANY_MAX = 10_000
 _INDEXED_ONLY = ("backoffLimitPerIndex", "maxFailedIndexes", "successPolicy")
 
 
@@ -29,6 +29,7 @@ def job(obj: Object) -> Errors:
     """batch/v1 Job."""
     spec = sub(obj, "spec")
     yield from _spec(spec, "spec")
+    yield from _host_names(obj)
     found, template = spec.get("selector"), sub(spec, "template")
     if found is None:
         yield fielderrors.required("spec.selector")
@@ -39,6 +40,16 @@ def job(obj: Object) -> Errors:
         yield fielderrors.invalid(
             "spec.template.metadata.labels", labels, "`selector` does not match template `labels`"
         )
+
+
+def _host_names(obj: Object) -> Errors:
+    """Pods of an indexed job have their index in their host names."""
+    spec, name = sub(obj, "spec"), str(sub(obj, "metadata").get("name", ""))
+    completions = spec.get("completions") or 0
+    longest = f"{name}-{completions - 1}"
+    if spec.get("completionMode") == "Indexed" and completions > 0 and names.dns_label(longest):
+        detail = f"will not able to create pod with invalid DNS label: {longest}"
+        yield fielderrors.invalid("metadata.name", name, detail)
 
 
 def _spec(spec: Object, path: str) -> Errors:
@@ -62,7 +73,7 @@ def _spec(spec: Object, path: str) -> Errors:
         if policy != "Never":
             detail = 'only "Never" is supported when podFailurePolicy is specified'
             yield fielderrors.invalid(f"{path}.template.spec.restartPolicy", policy, detail)
-        yield from _failures(spec, f"{path}.podFailurePolicy")
+        yield from jobpolicies.failure(spec, f"{path}.podFailurePolicy")
 
 
 def _indexes(spec: Object, path: str) -> Errors:
@@ -81,86 +92,57 @@ def _indexes(spec: Object, path: str) -> Errors:
         yield fielderrors.invalid(f"{path}.maxFailedIndexes", failed, "must be less than or equal to completions")
     if failed is not None and spec.get("backoffLimitPerIndex") is None:
         yield fielderrors.required(f"{path}.backoffLimitPerIndex", "when maxFailedIndexes is specified")
+    if failed is not None and failed > _INDEXES_MAX:
+        yield fielderrors.invalid(f"{path}.maxFailedIndexes", failed, f"must be less than or equal to {_INDEXES_MAX}")
+    if (completions or 0) > _MANY and spec.get("backoffLimitPerIndex") is not None:
+        yield from _many(spec, path)
     if spec.get("successPolicy") is not None:
-        yield from _successes(spec, f"{path}.successPolicy")
+        yield from jobpolicies.success(spec, f"{path}.successPolicy")
 
 
-def _successes(spec: Object, path: str) -> Errors:
-    rules = spec["successPolicy"].get("rules") or []
-    if not rules:
-        detail = "at least one rules must be specified when the successPolicy is specified"
-        yield fielderrors.required(f"{path}.rules", detail)
-    if len(rules) > _RULES_MAX:
-        yield fielderrors.too_many(f"{path}.rules", len(rules), _RULES_MAX)
-    completions = spec.get("completions") or 0
-    for where, rule in each(spec["successPolicy"], "rules", path):
-        count = rule.get("succeededCount")
-        if count is None and rule.get("succeededIndexes") is None:
-            yield fielderrors.required(where, "at least one of succeededCount or succeededIndexes must be specified")
-        yield from not_negative(rule, where, "succeededCount")
-        if count is not None and count > completions:
-            detail = f"must be less than or equal to {completions} (the number of specified completions)"
-            yield fielderrors.invalid(f"{where}.succeededCount", count, detail)
-
-
-def _failures(spec: Object, path: str) -> Errors:
-    policy, template = spec["podFailurePolicy"], sub(sub(spec, "template"), "spec")
-    rules = policy.get("rules") or []
-    if len(rules) > _RULES_MAX:
-        yield fielderrors.too_many(f"{path}.rules", len(rules), _RULES_MAX)
-    known = {found.get("name") for key in ("containers", "initContainers") for _, found in each(template, key, "")}
-    for where, rule in each(policy, "rules", path):
-        if not rule.get("action"):
-            yield fielderrors.required(f"{where}.action", f"valid values: {list(_ACTIONS)}".replace("'", '"'))
-        yield from one_of(rule, "action", where, _ACTIONS)
-        if rule.get("action") == "FailIndex" and spec.get("backoffLimitPerIndex") is None:
-            detail = "requires the backoffLimitPerIndex to be set"
-            yield fielderrors.invalid(f"{where}.action", "FailIndex", detail)
-        codes, conditions = rule.get("onExitCodes"), rule.get("onPodConditions")
-        if bool(codes) == bool(conditions):
-            which = "both OnExitCodes and OnPodConditions is not supported" if codes else (
-                "one of OnExitCodes and OnPodConditions is required"
-            )  # fmt: skip
-            yield fielderrors.FieldError(where, fielderrors.REASON_INVALID, f"Invalid value: specifying {which}")
-        if codes:
-            yield from _exit_codes(codes, f"{where}.onExitCodes", known)
-        for inside, condition in each(rule, "onPodConditions", where):
-            yield from named(names.qualified_name, condition.get("type", ""), f"{inside}.type")
-            yield from one_of(condition, "status", inside, ("False", "True", "Unknown"))
-
-
-def _exit_codes(found: Object, path: str, known: set[object]) -> Errors:
-    operator, values = found.get("operator"), found.get("values") or []
-    yield from required(found, "operator", path)
-    yield from one_of(found, "operator", path, ("In", "NotIn"))
-    if found.get("containerName") is not None and found["containerName"] not in known:
-        detail = "must be one of the container or initContainer names in the pod template"
-        yield fielderrors.invalid(f"{path}.containerName", found["containerName"], detail)
-    if not values:
-        yield fielderrors.invalid(f"{path}.values", values, "at least one value is required")
-    for index, value in enumerate(values):
-        if operator == "In" and value == 0:
-            yield fielderrors.invalid(f"{path}.values[{index}]", value, "must not be 0 for the In operator")
-        if value in values[:index]:
-            yield fielderrors.duplicate(f"{path}.values[{index}]", value)
-    if values != sorted(values):
-        yield fielderrors.invalid(f"{path}.values", values, "must be ordered")
+def _many(spec: Object, path: str) -> Errors:
+    """Limits of jobs whose status would grow too long otherwise."""
+    if spec.get("maxFailedIndexes") is None:
+        yield fielderrors.required(f"{path}.maxFailedIndexes", f"must be specified when completions is above {_MANY}")
+    for key in ("parallelism", "maxFailedIndexes"):
+        if (spec.get(key) or 0) > _OF_MANY_MAX:
+            detail = (
+                f"must be less than or equal to {_OF_MANY_MAX} when completions are above {_MANY} and used with "
+                "backoff limit per index"
+            )
+            yield fielderrors.invalid(f"{path}.{key}", spec[key], detail)
 
 
 def job_update(old: Object, new: Object) -> Errors:
     """A job that may have pods keeps what they were made from."""
     before, after = sub(old, "spec"), sub(new, "spec")
-    elastic = after.get("completionMode") == "Indexed" and after.get("completions") == after.get("parallelism")
-    if not elastic:
+    if after.get("completionMode") != "Indexed":
         yield from unchanged(before, after, "spec", "completions")
+    elif after.get("completions") not in (None, before.get("completions"), after.get("parallelism")):
+        detail = "can only be modified in tandem with spec.parallelism"
+        yield fielderrors.invalid("spec.completions", after["completions"], detail)
     yield from unchanged(
         before, after, "spec", "selector", "completionMode", "backoffLimitPerIndex", "podFailurePolicy",
         "successPolicy", "managedBy",
     )  # fmt: skip
-    started = sub(old, "status").get("startTime") is not None
-    if not before.get("suspend") or started:
-        yield from unchanged(before, after, "spec", "template")
+    waiting = before.get("suspend") and sub(old, "status").get("startTime") is None
+    templates = [sub(spec, "template") for spec in (before, after)]
+    if templates[0] != templates[1] and not (waiting and _fixed(templates[0]) == _fixed(templates[1])):
+        yield fielderrors.invalid("spec.template", after.get("template"), IMMUTABLE)
     yield from job(new)
+
+
+def _fixed(template: Object) -> Object:
+    """A template without what may change before a suspended job starts: where its pods are to run (KEP-2926)."""
+    metadata, spec = ({**sub(template, key)} for key in ("metadata", "spec"))
+    for part, keys in (
+        (metadata, ("annotations", "labels")),
+        (spec, ("nodeSelector", "tolerations", "schedulingGates")),
+    ):
+        for key in keys:
+            part.pop(key, None)
+    affinity = {key: value for key, value in sub(spec, "affinity").items() if key != "nodeAffinity"}
+    return {"metadata": metadata, "spec": {**spec, "affinity": affinity}}
 
 
 def cron_job(obj: Object) -> Errors:
