@@ -149,7 +149,9 @@ async def test_discovery_prefers_versions_and_survives_a_broken_group(api: Clien
         group = {"preferredVersion": {"version": "v1"}, "versions": [{"version": "v1"}, {"version": "v1beta1"}]}
         documents = {
             "/api/v1": {"resources": [{"name": "pods", "kind": "Pod", "namespaced": True, "verbs": ["list"]}]},
-            "/apis": {"groups": [group | {"name": "apps"}, group | {"name": "broken"}]},
+            "/apis": {"groups": [group | {"name": name} for name in ("apps", "broken", "closed", "odd", "odder")]},
+            "/apis/odd/v1": {"resources": [{"name": "nameless"}]},
+            "/apis/odder/v1": {"resources": ["nothing"]},
             "/apis/apps/v1": {
                 "resources": [
                     {"name": "deployments", "kind": "Deployment", "namespaced": True, "verbs": ["list", "delete"]},
@@ -163,6 +165,8 @@ async def test_discovery_prefers_versions_and_survives_a_broken_group(api: Clien
                 ]
             },
         }
+        if request.path.startswith("/apis/closed"):
+            return web.json_response(status(403, "Forbidden"), status=403)
         document = documents.get(request.path)
         return web.json_response(document) if document else web.json_response(status(503, "Down"), status=503)
 
@@ -171,4 +175,4 @@ async def test_discovery_prefers_versions_and_survives_a_broken_group(api: Clien
     old = resources.Resource("apps", "v1beta1", "olds", "Old", True)
     assert found.resources == [resources.PODS, resources.DEPLOYMENTS, old]
     assert found.resources[1].verbs == {"list", "delete"}
-    assert found.failed == {"broken"}
+    assert found.failed == {"broken", "closed", "odd", "odder"}

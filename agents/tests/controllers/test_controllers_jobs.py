@@ -127,6 +127,23 @@ def test_success_policy() -> None:
     assert end(owner, [pod("a", "Succeeded", index=1), pod("b", index=0)]) == ("Complete", "SuccessPolicy")
 
 
+def test_success_policy_of_milliards() -> None:
+    """Nine characters of one Job must not take all the memory there is."""
+    rules = {
+        "rules": [{"succeededIndexes": "1,5-2147483646", "succeededCount": 2}, {"succeededIndexes": "0-2147483646"}]
+    }
+    owner = job(completionMode="Indexed", completions=2**31 - 1, successPolicy=rules)
+    assert end(owner, [pod("a", "Succeeded", index=0), pod("b", "Succeeded", index=7)]) is None
+    pods = [pod("a", "Succeeded", index=1), pod("b", "Succeeded", index=7)]
+    assert end(owner, pods) == ("Complete", "SuccessPolicy")
+
+
+@given(st.sets(st.integers(0, 30)), st.sets(st.integers(0, 30)))
+def test_indexes_among_others(indexes: set[int], others: set[int]) -> None:
+    pieces = jobindexes.ranges(jobindexes.show(others), 25)
+    assert jobindexes.among(indexes, pieces) == len(indexes & {index for index in others if index < 25})
+
+
 def terminated(code: int) -> Any:
     return [{"name": "c", "state": {"terminated": {"exitCode": code}}}]
 

@@ -59,6 +59,11 @@ def test_replicas_come_one_after_the_other() -> None:
     assert plan(stateful_set(1, ordinals={"start": 5}), [pod(5)]) == ([], [])
 
 
+def test_a_set_of_milliards_costs_no_more_than_another_one() -> None:
+    create, _ = plan(stateful_set(2**31 - 1, podManagementPolicy="Parallel"), [pod(0)])
+    assert create == [f"web-{number}" for number in range(1, stateful.BURST + 1)]
+
+
 def test_ended_replicas_are_made_again() -> None:
     assert plan(stateful_set(), [pod(0), pod(1, phase="Failed"), pod(2)]) == ([], ["web-1"])
 

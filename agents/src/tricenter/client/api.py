@@ -193,17 +193,18 @@ class Client:
         return Discovery([*core, *(resource for found in answers for resource in found or ())], failed)
 
     async def _group(self, group: Object) -> Sequence[Resource] | None:
-        """The resources of a group; None when a version of it does not answer."""
-        listed = [item["version"] for item in group.get("versions") or ()]
+        """The resources of a group; None when a version of it does not answer, or nothing that could be one."""
+        versions = [item["version"] for item in group.get("versions") or ()]
         found: dict[str, Resource] = {}
-        for version in dict.fromkeys((group["preferredVersion"]["version"], *listed)):
+        for version in dict.fromkeys((group["preferredVersion"]["version"], *versions)):
             try:
                 document = await self._call("GET", f"/apis/{group['name']}/{version}")
+                listed = resources.from_discovery(group["name"], version, document)
             except errors.NotFound:  # it has gone since the group was listed
                 continue
-            except errors.ServerError:
+            except (errors.ApiError, KeyError, TypeError, AttributeError):  # what others serve spoils only itself
                 return None
-            for resource in resources.from_discovery(group["name"], version, document):
+            for resource in listed:
                 found.setdefault(resource.plural, resource)
         return list(found.values())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -14,12 +15,23 @@ _VARIABLE = "JOB_COMPLETION_INDEX"
 
 def parse(text: str | None, completions: int) -> set[int]:
     """The indexes below `completions` that a status names; what cannot be read is left out."""
-    found: set[int] = set()
+    return {index for piece in ranges(text, completions) for index in piece}
+
+
+def ranges(text: str | None, completions: int) -> Iterator[range]:
+    """The same in pieces: what users write may name milliards of indexes in a few characters."""
     for part in (text or "").split(","):
         first, _, last = part.partition("-")
-        if first.isdigit() and (last or first).isdigit():
-            found.update(range(int(first), min(int(last or first), completions - 1) + 1))
-    return found
+        if first.isdecimal() and (last or first).isdecimal():
+            yield range(int(first), min(int(last or first), completions - 1) + 1)
+
+
+def among(indexes: Iterable[int], pieces: Iterable[range]) -> int:
+    """How many of `indexes` are in the pieces, of which no two overlap."""
+    found = sorted(indexes)
+    return sum(
+        bisect.bisect_left(found, piece.stop) - bisect.bisect_left(found, piece.start) for piece in pieces if piece
+    )
 
 
 def show(indexes: Iterable[int]) -> str:
@@ -53,7 +65,7 @@ def _pieces(first: int, last: int) -> Iterator[tuple[int, int]]:
 def of(pod: Object, completions: int) -> int | None:
     """The index of a pod, None for one that has none or one beyond `completions`."""
     text = (pod["metadata"].get("annotations") or {}).get(INDEX, "")
-    return int(text) if text.isdigit() and int(text) < completions else None
+    return int(text) if text.isdecimal() and int(text) < completions else None
 
 
 def failures(pods: Iterable[Object], completions: int) -> dict[int, int]:
@@ -63,7 +75,7 @@ def failures(pods: Iterable[Object], completions: int) -> dict[int, int]:
         index = of(pod, completions)
         if index is not None:
             before = (pod["metadata"].get("annotations") or {}).get(FAILURES, "0")
-            found[index] = max(found.get(index, 0), (int(before) if before.isdigit() else 0) + 1)
+            found[index] = max(found.get(index, 0), (int(before) if before.isdecimal() else 0) + 1)
     return found
 
 

@@ -232,11 +232,11 @@ def _success(job: Object, status: Object, pods: list[Object]) -> Outcome | None:
 
 
 def _enough(rule: Object, done: set[int], completions: int) -> bool:
-    among = jobindexes.parse(rule.get("succeededIndexes"), completions) if rule.get("succeededIndexes") else None
-    counted = done if among is None else done & among
+    pieces = list(jobindexes.ranges(rule.get("succeededIndexes"), completions))
+    counted = jobindexes.among(done, pieces) if rule.get("succeededIndexes") else len(done)
     if rule.get("succeededCount") is not None:
-        return len(counted) >= int(rule["succeededCount"])
-    return among is not None and counted == among
+        return counted >= int(rule["succeededCount"])
+    return bool(rule.get("succeededIndexes")) and counted == sum(map(len, pieces))
 
 
 def succeeded(status: Object, job: Object) -> int:

@@ -19,6 +19,8 @@ from tricenter.controllers.history import POD_LABEL
 
 Object = dict[str, Any]
 
+BURST = 500
+"""Most pods made for one set, of those that are made together, before looking again."""
 NAME_LABEL = "statefulset.kubernetes.io/pod-name"
 INDEX_LABEL = "apps.kubernetes.io/pod-index"
 _NAME = re.compile(r"(.*)-([0-9]+)")
@@ -216,7 +218,7 @@ def _replicas(
         elif _healthy(stateful_set, pod, now):
             continue
         waits = True
-        if in_order(stateful_set):
+        if in_order(stateful_set) or len(found.create) >= BURST:
             return True
     return waits
 
