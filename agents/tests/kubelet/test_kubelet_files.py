@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
+from tricenter.client import errors
 from tricenter.kubelet.objects import Objects
 from tricenter.kubelet.pods import cgroups
 from tricenter.kubelet.pods.paths import Paths
 from tricenter.kubelet.pods.starter import Starter
 from tricenter.kubelet.server import app, logs
-from tricenter.kubelet.sources.files import ManifestError, StaticPods, static_pod
+from tricenter.kubelet.sources.files import ManifestError, Mirrors, StaticPods, static_pod
 from tricenter.kubelet.volumes import atomic, manager, mounts, subpaths
 from tricenter.kubelet.volumes.atomic import File
 from tricenter.kubelet.volumes.projected import VolumeError
@@ -193,7 +194,32 @@ def test_a_manifest_becomes_a_pod_of_the_node():
     assert static_pod(MANIFEST + b"#\n", Path("/etc/x.yaml"), "n1")["metadata"]["uid"] != pod["metadata"]["uid"]
 
 
-@pytest.mark.parametrize("content", [b"kind: Service\napiVersion: v1\n", b"[", b"- 1\n", b""])
+_HEAD = b"kind: Pod\napiVersion: v1\n"
+_BODY = b"spec: {containers: [{name: a, image: b}]}\n"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"kind: Service\napiVersion: v1\n",
+        b"[",
+        b"- 1\n",
+        b"",
+        b"[" * 3000,
+        b"\xff",
+        _HEAD,
+        _HEAD + b"spec:\n",
+        _HEAD + b"spec: {containers: [1]}\n",
+        _HEAD + b"spec: {containers: [{name: a}]}\n",
+        _HEAD + b"spec: {containers: [{name: a, image: 1}]}\n",
+        _HEAD + b"spec: {containers: [{name: ../a, image: b}]}\n",
+        _HEAD + b"spec: {tolerations: x, containers: [{name: a, image: b}]}\n",
+        _HEAD + b"metadata:\n" + _BODY,
+        _HEAD + b"metadata: {annotations: [1]}\n" + _BODY,
+        _HEAD + b"metadata: {name: ../../x}\n" + _BODY,
+        _HEAD + b"metadata: {namespace: 1}\n" + _BODY,
+    ],
+)
 def test_what_is_no_pod_is_refused(content: bytes):
     with pytest.raises(ManifestError, match=r"x\.yaml"):
         static_pod(content, Path("/etc/x.yaml"), "n1")
@@ -269,3 +295,36 @@ def test_a_container_that_is_gone_leaves_no_files(tmp_path: Path) -> None:
     Starter(paths=paths, **parts).discard({"metadata": {"uid": "u"}}, record)
     assert not any(path.exists() for path in gone)
     assert all(path.exists() for path in kept)
+
+
+def test_a_file_that_vanishes_while_its_folder_is_read_ends_nothing(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").symlink_to(tmp_path / "gone")
+    (tmp_path / "b.yaml").write_bytes(MANIFEST)
+    put: list[dict[str, Any]] = []
+    StaticPods(tmp_path, "n1", put.append, lambda _uid: None).scan()
+    assert [pod["metadata"]["name"] for pod in put] == ["web-n1"]
+
+
+async def test_a_mirror_that_the_api_refuses_keeps_no_other_from_its_own(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Api:
+        def __init__(self) -> None:
+            self.made: list[str] = []
+
+        async def create(self, _resource: object, pod: dict[str, Any]) -> None:
+            if pod["metadata"]["namespace"] == "gone":
+                raise errors.from_status({"message": "namespace gone not found"}, 404)
+            self.made.append(pod["metadata"]["namespace"])
+
+    for name in ("default", "gone", "last"):
+        text = b"kind: Pod\napiVersion: v1\nmetadata: {namespace: %s}\n" % name.encode() + _BODY
+        (tmp_path / f"{'0' if name == 'gone' else '1'}{name}.yaml").write_bytes(text)
+    pods = StaticPods(tmp_path, "n1", lambda _pod: None, lambda _uid: None)
+    pods.scan()
+    api: Any = Api()
+    mirrors = Mirrors(api, pods, list)
+    for _ in range(2):
+        await mirrors._sync()
+    assert api.made == 2 * ["default", "last"]
+    assert len(caplog.records) == 1

@@ -5,15 +5,16 @@ mirror pod shows each one to its users; deleting the mirror does not stop the po
 """
 
 import asyncio
+import contextlib
 import hashlib
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from tricenter.apimachinery import defaults, kinds, mirrorpods
+from tricenter.apimachinery import defaults, kinds, mirrorpods, names
 from tricenter.client import Client, errors, resources
 from tricenter.kubelet.pods import spec
 
@@ -32,9 +33,14 @@ class ManifestError(Exception):
 def static_pod(text: bytes, path: Path, node: str) -> Object:
     """The pod of a manifest as it runs on this node. Raises ManifestError."""
     try:
-        pod = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        return _static_pod(yaml.safe_load(text), text, path, node)
+    except (yaml.YAMLError, RecursionError) as error:
         raise ManifestError(f"{path}: {error}") from error
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise ManifestError(f"{path}: its fields are not those of a Pod: {error}") from error
+
+
+def _static_pod(pod: Any, text: bytes, path: Path, node: str) -> Object:
     if not isinstance(pod, dict) or pod.get("kind") != "Pod" or pod.get("apiVersion") != "v1":
         raise ManifestError(f"{path}: a manifest here must be a v1 Pod")
     digest = hashlib.sha256(node.encode() + b"\0" + str(path).encode() + b"\0" + text).hexdigest()[:32]
@@ -51,6 +57,10 @@ def static_pod(text: bytes, path: Path, node: str) -> Object:
         raise ManifestError(f"{path}: this build has no definition of Pod")
     defaults.apply(kind, pod)
     metadata["uid"] = digest
+    wrong = [*names.dns_subdomain(metadata["name"]), *names.dns_label(metadata["namespace"])]
+    wrong += [word for item in pod["spec"]["containers"] for word in names.dns_label(item["name"])]
+    if wrong or not all(isinstance(item["image"], str) for item in pod["spec"]["containers"]):
+        raise ManifestError(f"{path}: {'; '.join(wrong) or 'an image is no text'}")
     return dict(pod)
 
 
@@ -77,8 +87,9 @@ class StaticPods:
         found = {}
         for path in sorted(self._folder.glob("*")) if self._folder.is_dir() else []:
             if path.suffix in (".yaml", ".yml", ".json") and not path.name.startswith("."):
-                stat = path.stat()
-                found[path] = (stat.st_mtime, stat.st_size)
+                with contextlib.suppress(FileNotFoundError):  # an editor's file, gone since the folder was read
+                    stat = path.stat()
+                    found[path] = (stat.st_mtime, stat.st_size)
         for path in [path for path in self._files if path not in found]:
             self._remove(path)
         for path, stamp in found.items():
@@ -112,6 +123,7 @@ class Mirrors:
         self._api = api
         self._static = static
         self._known = known
+        self._refused: dict[str, str] = {}
 
     async def run(self) -> None:
         """Compare every now and then, for ever."""
@@ -128,13 +140,26 @@ class Mirrors:
         for key, mirror in mirrors.items():
             pod = wanted.get(key)
             if pod is None or mirror["metadata"]["annotations"][mirrorpods.MIRROR] != spec.uid(pod):
-                uid = spec.uid(mirror)
-                await self._api.delete(
-                    resources.PODS, spec.name(mirror), spec.namespace(mirror), uid=uid, grace_seconds=0
-                )
+                await self._each(key, self._delete(mirror))
         for key, pod in wanted.items():
             if key not in mirrors:
-                await self._create(pod)
+                await self._each(key, self._create(pod))
+        self._refused = {key: words for key, words in self._refused.items() if key in wanted or key in mirrors}
+
+    async def _each(self, key: str, work: Awaitable[None]) -> None:
+        """What the API refuses for one pod is told once, and is not the others' matter. Raises errors.Unreachable."""
+        try:
+            await work
+        except errors.ApiError as error:
+            if self._refused.get(key) != str(error):
+                _log.warning("its mirror is refused until that is mended: %s", error, extra={"object": key})
+            self._refused[key] = str(error)
+        else:
+            self._refused.pop(key, None)
+
+    async def _delete(self, mirror: Object) -> None:
+        uid = spec.uid(mirror)
+        await self._api.delete(resources.PODS, spec.name(mirror), spec.namespace(mirror), uid=uid, grace_seconds=0)
 
     async def _create(self, pod: Object) -> None:
         metadata = {name: value for name, value in pod["metadata"].items() if name != "uid"}
