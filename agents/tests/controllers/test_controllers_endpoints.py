@@ -6,6 +6,7 @@ import asyncio
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -71,6 +72,19 @@ def test_conditions() -> None:
 def test_pods_without_address_or_finished_are_no_endpoints() -> None:
     pods = [pod(1, status={"podIP": ""}), pod(2, status={"phase": "Failed"})]
     assert endpoints.wanted(service(), pods, NODES) == {}
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "169.254.1.1", "0.0.0.0", "fd00::9", "nowhere"])  # noqa: S104
+def test_an_address_that_no_slice_takes_spoils_no_other(address: str) -> None:
+    odd = pod(1)
+    odd["status"]["podIP"] = address
+    assert only(endpoints.wanted(service(), [odd, pod(2)], NODES))["addresses"] == ["10.101.0.2"]
+
+
+def test_the_family_of_the_service_counts() -> None:
+    both = pod(1)
+    both["status"]["podIPs"] = [{"ip": "10.101.0.1"}, {"ip": "fd00::1"}]
+    assert only(endpoints.wanted(service(ipFamilies=["IPv6"]), [both], NODES))["addresses"] == ["fd00::1"]
 
 
 def test_a_named_port_may_differ_between_pods() -> None:

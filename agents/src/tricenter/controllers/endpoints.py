@@ -7,6 +7,7 @@ changes travels to every node.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import ipaddress
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -42,7 +43,7 @@ def wanted(
     """Endpoints by the ports they share; pods may differ in the number behind a named port."""
     groups: dict[tuple[Port, ...], list[Object]] = {}
     for pod in pods:
-        if podstate.finished(pod) or not (pod.get("status") or {}).get("podIP"):
+        if podstate.finished(pod) or not address_of(pod, family(service)):
             continue
         ports = ports_of(service, pod)
         if ports is not None:
@@ -85,7 +86,7 @@ def endpoint(service: Object, pod: Object, nodes: Mapping[str, Object]) -> Objec
     everybody = bool(service["spec"].get("publishNotReadyAddresses"))
     going = podstate.terminating(pod)
     made: Object = {
-        "addresses": [pod["status"]["podIP"]],
+        "addresses": [address_of(pod, family(service))],
         "conditions": {"ready": everybody or (serving and not going), "serving": serving, "terminating": going},
         "targetRef": {
             "kind": "Pod",
@@ -105,6 +106,26 @@ def endpoint(service: Object, pod: Object, nodes: Mapping[str, Object]) -> Objec
     if spec.get("hostname") and spec.get("subdomain") == service["metadata"]["name"]:
         made["hostname"] = spec["hostname"]
     return made
+
+
+def address_of(pod: Object, wanted: str) -> str:
+    """The address of a family at which others reach a pod; empty if it has none.
+
+    With any other one the API would refuse the slice, and with it all that its Service has.
+    """
+    status = pod.get("status") or {}
+    known = (status.get("podIP"), *(item.get("ip") for item in status.get("podIPs") or ()))
+    return next((str(found) for found in known if found and _reachable(found, wanted)), "")
+
+
+@functools.lru_cache(maxsize=65536)
+def _reachable(address: str, wanted: str) -> bool:
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    nobodys = found.is_unspecified or found.is_loopback or found.is_link_local or found.is_multicast
+    return f"IPv{found.version}" == wanted and not nobodys
 
 
 def family(service: Object) -> str:
