@@ -36,7 +36,10 @@ class Site:
         self.api: Any = SimpleNamespace(
             delete=self.delete, patch=self.patch, create=self.create, update_status=self.update_status
         )
-        known = SimpleNamespace(get=lambda res: self.informers.setdefault(res, Informer(self.api, res)))
+        known = SimpleNamespace(
+            get=lambda res: self.informers.setdefault(res, Informer(self.api, res)),
+            known=lambda: list(self.informers.values()),
+        )
         recorder = SimpleNamespace(event=lambda _obj, _kind, reason, _text: self.events.append(reason))
         context = SimpleNamespace(api=self.api, informers=known, recorder=recorder, config=SimpleNamespace(**config))
         self.controller = make(context)
@@ -122,6 +125,23 @@ async def test_a_quota_of_what_cannot_be_listed() -> None:
     site.informers[THINGS]._synced.set()
     assert await site.controller.reconcile("d/q") is None
     assert site.statuses == [{"hard": {"count/things.example.com": "1"}, "used": {"count/things.example.com": "0"}}]
+
+
+async def test_a_quota_counts_what_a_new_definition_brings() -> None:
+    site = Site(resourcequotas.ResourceQuotas)
+
+    async def discover() -> Discovery:
+        return Discovery([THINGS])
+
+    site.api.discover = discover
+    site.has(RESOURCEQUOTAS, "q", spec={"hard": {"count/things.example.com": "1"}})
+    for count in (0, 1):  # the garbage collector drops informers of definitions that have gone
+        site.informers[THINGS] = Informer(site.api, THINGS)
+        site.informers[THINGS]._synced.set()
+        for number in range(count):
+            site.has(THINGS, f"t{number}")
+        await site.controller.reconcile("d/q")
+    assert [status["used"]["count/things.example.com"] for status in site.statuses] == ["0", "1"]
 
 
 async def test_a_size_that_is_refused_is_told() -> None:

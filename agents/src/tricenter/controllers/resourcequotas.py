@@ -110,9 +110,17 @@ class ResourceQuotas(Controller):
         found = []
         for name in sorted(quotas.counted_resources(hard)):
             usage = quotas.usage_of(*name)
+            self._leave_if_dropped(usage)
             if usage in self._followed or await self._attach(usage):
                 found.append(usage)
         return found
+
+    def _leave_if_dropped(self, usage: Usage) -> None:
+        """An informer that is run no more, as its definition went, shows nothing of one that has come since."""
+        informer = self._followed.get(usage)
+        if informer is not None and informer not in self.context.informers.known():
+            del self._followed[usage]
+            self._resources = {}
 
     async def _attach(self, usage: Usage) -> bool:
         resource = await self._resource(usage)
