@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 from types import SimpleNamespace
 from typing import Any
@@ -20,7 +21,8 @@ from tricenter.client.resources import (
     RESOURCEQUOTAS,
     Discovery,
 )
-from tricenter.controllers import autoscalers, cronjobs, node_lifecycle, podgc, resourcequotas
+from tricenter.controllers import autoscalers, cronjobs, garbage_collector, node_lifecycle, podgc, resourcequotas
+from tricenter.controllers.context import Informers
 
 THINGS = Resource("example.com", "v1", "things", "Thing", True, frozenset({"list", "watch"}))
 
@@ -161,3 +163,34 @@ async def test_a_size_that_is_refused_is_told() -> None:
     assert (able["status"], able["reason"]) == ("False", "FailedUpdateScale")
     assert able["message"] == "the HPA controller was unable to update the target scale: it stays"
     assert (site.events, status["desiredReplicas"]) == (["FailedRescale"], 0)
+
+
+async def test_an_extension_server_that_answers_oddly_ends_no_other_informer() -> None:
+    """It is tried again when the garbage collector looks for resources the next time."""
+    answers: Any = {PODS: [], THINGS: [{"no": "metadata"}]}
+
+    async def listed(res: Any, *_: Any, **__: Any) -> Any:
+        return SimpleNamespace(items=answers[res], resource_version="1")
+
+    async def watch(*_: Any, **__: Any) -> Any:
+        await asyncio.Event().wait()
+        yield "never", {}
+
+    api: Any = SimpleNamespace(list=listed, watch=watch)
+    informers = Informers(api)
+    informers.get(PODS)
+    async with asyncio.TaskGroup() as group:
+        await informers.run(group)
+        collector = garbage_collector.GarbageCollector(SimpleNamespace(api=api, informers=informers))  # type: ignore[arg-type]
+        following = asyncio.create_task(collector._follow({PODS, THINGS}))
+        async with asyncio.timeout(60):
+            while len(informers.known()) != 1:
+                await asyncio.sleep(0.01)
+        following.cancel()
+        await asyncio.wait({following})
+        answers[THINGS] = [{"metadata": {"name": "t", "uid": "t", "resourceVersion": "1"}}]
+        async with asyncio.timeout(60):
+            await collector._follow({PODS, THINGS})
+        assert list(collector._followed[THINGS].store) == ["t"]
+        for res in (PODS, THINGS):
+            informers.drop(res)

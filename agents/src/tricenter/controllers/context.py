@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import logging
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
@@ -15,6 +16,8 @@ from tricenter.controllers.config import Config
 
 Object = dict[str, Any]
 
+_log = logging.getLogger(__name__)
+
 
 class Informers:
     """One informer per resource, started when it is first asked for."""
@@ -24,6 +27,8 @@ class Informers:
         self._informers: dict[Resource, Informer] = {}
         self._tasks: dict[Resource, asyncio.Task[Any]] = {}
         self._group: asyncio.TaskGroup | None = None
+        self._running = False
+        """Whether those that controllers cannot do without have their first lists."""
 
     def get(self, res: Resource) -> Informer:
         """The shared informer of `res`."""
@@ -51,10 +56,22 @@ class Informers:
             self._start(res, informer)
         for informer in self.known():
             await informer.wait_synced()
+        self._running = True
 
     def _start(self, res: Resource, informer: Informer) -> None:
         if self._group is not None and res not in self._tasks:
-            self._tasks[res] = self._group.create_task(informer.run(), name=f"informer {res}")
+            run = self._try(res, informer) if self._running else informer.run()
+            self._tasks[res] = self._group.create_task(run, name=f"informer {res}")
+
+    async def _try(self, res: Resource, informer: Informer) -> None:
+        """Follow what was found while running: an extension server that answers oddly ends nothing but its informer."""
+        try:
+            await informer.run()
+        except Exception:  # noqa: BLE001 - what others serve may be anything
+            _log.exception("cannot follow %s", res)
+            if self._informers.get(res) is informer:
+                self._informers.pop(res)
+                self._tasks.pop(res)
 
 
 @dataclasses.dataclass(frozen=True)

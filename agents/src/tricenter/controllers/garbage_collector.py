@@ -60,9 +60,11 @@ class GarbageCollector(Controller):
                     await self._defined.wait()
 
     async def _follow(self, found: set[Resource]) -> None:
-        for res in self._followed.keys() - found:
-            self._followed.pop(res)
-            self.context.informers.drop(res)
+        known = self.context.informers.known()
+        for res, informer in list(self._followed.items()):
+            if res not in found or informer not in known:
+                self._followed.pop(res)
+                self.context.informers.drop(res)
         self._name_kinds()  # what follows takes its time, and nobody is to look for what is gone
         new = found - self._followed.keys()
         for res in new:
