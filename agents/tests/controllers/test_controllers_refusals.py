@@ -184,7 +184,7 @@ async def test_an_extension_server_that_answers_oddly_ends_no_other_informer() -
         collector = garbage_collector.GarbageCollector(SimpleNamespace(api=api, informers=informers))  # type: ignore[arg-type]
         following = asyncio.create_task(collector._follow({PODS, THINGS}))
         async with asyncio.timeout(60):
-            while len(informers.known()) != 1:
+            while THINGS not in collector._followed or len(informers.known()) != 1:
                 await asyncio.sleep(0.01)
         following.cancel()
         await asyncio.wait({following})
