@@ -30,7 +30,7 @@ class Hooks:
         if "exec" in handler:
             await self._exec(container_id, handler["exec"].get("command") or [])
         elif "httpGet" in handler:
-            await self._get(targets.url(handler["httpGet"], container, address), handler["httpGet"])
+            await self._get(handler["httpGet"], container, address)
         elif "sleep" in handler:
             await asyncio.sleep(handler["sleep"]["seconds"])
 
@@ -43,9 +43,11 @@ class Hooks:
             output = (answer.stderr or answer.stdout).decode(errors="replace").strip()
             raise HookError(f"command {command} exited with {answer.exit_code}: {output}")
 
-    async def _get(self, address: str, action: Object) -> None:
+    async def _get(self, action: Object, container: Object, address: str) -> None:
         try:
-            async with self._http.get(address, headers=targets.headers(action)) as answer:
+            url = targets.url(action, container, address)
+            async with self._http.get(url, headers=targets.headers(action)) as answer:
                 answer.raise_for_status()
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise HookError(f"{address}: {error}") from error
+        # ValueError: a port that the container does not name, a header of several lines; the API lets both pass
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+            raise HookError(f"httpGet {address}: {error}") from error

@@ -105,7 +105,13 @@ class Images:
                 message = f"Unable to retrieve image pull secret {reference['name']}; the pull may not succeed."
                 self._record(pod, WARNING, "FailedToRetrieveImagePullSecret", message)
                 continue
-            if (found := credentials(secret, host)) is not None:
+            try:
+                found = credentials(secret, host)
+            except (AttributeError, TypeError, ValueError):  # their words might quote the secret
+                message = f"image pull secret {reference['name']} is no Docker configuration; the pull may not succeed."
+                self._record(pod, WARNING, "FailedToRetrieveImagePullSecret", message)
+                continue
+            if found is not None:
                 return found
         return None
 
