@@ -160,15 +160,14 @@ async def test_a_quota_takes_and_gives_back(api: Client) -> None:
     async def used() -> Any:
         return (await status(api, RESOURCEQUOTAS, "q")).get("used")
 
-    await until(used)
+    async def room() -> bool:
+        return bool(await used() == {"pods": "0"})
+
+    await until(room)
     await api.create(PODS, named("a", spec()))
     with pytest.raises(errors.Forbidden, match="exceeded quota: q, requested: pods=1, used: pods=1, limited: pods=1"):
         await api.create(PODS, named("b", spec()))
     await api.delete(PODS, "a", "default", grace_seconds=0)
-
-    async def room() -> bool:
-        return bool(await used() == {"pods": "0"})
-
     await until(room)
     await api.create(PODS, named("b", spec()))
 

@@ -158,6 +158,7 @@ def bound(to: dict[str, Any]) -> dict[str, Any]:
 async def test_a_kubelet_gets_tokens_of_its_own_pods_only(server: Running, pki: Path) -> None:
     await account(server)
     mine, other = await pod(server, "mine", "n1"), await pod(server, "other", "n2")
+    await server.parts.fresh.wait()
     async with client_session(pki, "node") as session:
         kubelet = Running(server.parts, session)
         assert (await token(kubelet, bound(mine)))[0] == 201
@@ -180,6 +181,7 @@ async def test_a_kubelet_gets_tokens_for_whom_its_pods_speak_to(server: Running,
     drivers = "/apis/storage.k8s.io/v1/csidrivers"
     driver = {"metadata": {"name": "csi.example.com"}, "spec": {"tokenRequests": [{"audience": "store"}]}}
     assert (await server.call("POST", drivers, driver))[0] == 201
+    await server.parts.fresh.wait()
     path = "/api/v1/namespaces/default/serviceaccounts/default/token"
     async with client_session(pki, "node") as session:
         kubelet = Running(server.parts, session)
@@ -284,6 +286,7 @@ async def test_a_kubelet_says_how_far_a_volume_has_grown_and_no_more(server: Run
     await server.call("POST", "/api/v1/namespaces/default/serviceaccounts", body)
     code, made = await server.call("POST", "/api/v1/namespaces/default/pods", {"metadata": {"name": "p"}, "spec": spec})
     assert code == 201, made
+    await server.parts.fresh.wait()
     async with client_session(pki, "node") as session:
         kubelet = Running(server.parts, session)
 

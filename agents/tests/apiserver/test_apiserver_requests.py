@@ -65,6 +65,7 @@ async def test_who_creates_by_put_or_apply_must_be_allowed_to(server: Running) -
     }
     for path, obj in ((ROLES, role), (ROLES.replace("roles", "rolebindings"), binding)):
         assert (await server.call("POST", path, obj))[0] == 201
+    await server.parts.fresh.wait()
     lease, config = named("coordination.k8s.io/v1", "Lease"), named("v1", "ConfigMap")
     async with client_session(server.parts.config.cert.parent, "alice") as session:
         alice = Running(server.parts, session)

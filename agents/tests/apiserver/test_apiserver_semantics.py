@@ -160,6 +160,7 @@ async def test_components_are_there_when_their_lease_is_held(server: Running) ->
     lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "kube-scheduler"}}
     path = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases"
     assert (await server.call("POST", path, {**lease, "spec": spec}))[0] == 201
+    await server.parts.fresh.wait()
     code, found = await server.call("GET", "/api/v1/componentstatuses/scheduler")
     assert (code, found["conditions"][0]["message"]) == (200, "ok")
     assert (await server.call("GET", "/api/v1/componentstatuses/none"))[0] == 404

@@ -139,7 +139,9 @@ async def test_watching_goes_on_over_a_restart_of_etcd(parts: Parts, etcd: EtcdP
     assert not watcher.ended
 
 
-async def test_watches_end_when_etcd_forgot_what_they_missed(parts: Parts, etcd: EtcdProcess) -> None:
+async def test_watches_end_when_etcd_forgot_what_they_missed(
+    parts: Parts, etcd: EtcdProcess, caplog: pytest.LogCaptureFixture
+) -> None:
     cache = parts.resources["", "configmaps"].objects
     for name in ("x", "y", "z"):
         await parts.store.create(f"{PREFIX}a/{name}", config_map(name))
@@ -148,7 +150,9 @@ async def test_watches_end_when_etcd_forgot_what_they_missed(parts: Parts, etcd:
     cache.attach(watcher, None)
     await parts.etcd.compact(await parts.fresh.revision())
     etcd.stop()
-    await asyncio.sleep(0.2)
+    async with asyncio.timeout(120):
+        while "watch of etcd interrupted" not in caplog.text:
+            await asyncio.sleep(0.02)
     parts.mirror.revision = 1
     etcd.start()
     last = await asyncio.wait_for(watcher.take(), 120)

@@ -21,7 +21,8 @@ NOW = dt.datetime(2026, 1, 1, 12, 0, tzinfo=dt.UTC)
 
 def job(status: Any = None, **spec: Any) -> Any:
     base = {"parallelism": 2, "completions": 3, "backoffLimit": 2, "template": {"spec": {"restartPolicy": "Never"}}}
-    return {"metadata": {"name": "j", "namespace": "n", "uid": "u"}, "spec": base | spec, "status": status or {}}
+    metadata = {"name": "j", "namespace": "n", "uid": "u", "resourceVersion": "9"}
+    return {"metadata": metadata, "spec": base | spec, "status": status or {}}
 
 
 def pod(name: str, phase: str = "Running", *, index: int | None = None, tracked: bool = True, **status: Any) -> Any:
@@ -211,11 +212,13 @@ def test_second_pods_of_an_index_go_first() -> None:
 
 
 class Late:
-    """A server whose Jobs are seen at once and whose pods are not: their watch broke a moment ago."""
+    """A server whose Jobs are seen at once, unless they lag, and whose pods are not: their watch broke a moment ago."""
 
     def __init__(self) -> None:
         self.informers: dict[Any, Informer] = {}
         self.conflicts = 0
+        self.lags = False
+        self.made: list[Any] = []
 
     def get(self, res: Any) -> Informer:
         return self.informers.setdefault(res, Informer(self, res))  # type: ignore[arg-type]
@@ -223,19 +226,27 @@ class Late:
     async def patch(self, *_: Any, **__: Any) -> None:
         return
 
+    async def create(self, _res: Any, obj: Any, **__: Any) -> Any:
+        self.made.append(obj)
+        return obj
+
     async def update_status(self, _res: Any, obj: Any) -> Any:
         if self.conflicts:
             self.conflicts -= 1
             raise errors.Conflict({}, 409)
-        self.get(JOBS)._put("n/j", obj)
-        return obj
+        stored = obj | {
+            "metadata": obj["metadata"] | {"resourceVersion": str(int(obj["metadata"]["resourceVersion"]) + 1)}
+        }
+        if not self.lags:
+            self.get(JOBS)._put("n/j", stored)
+        return stored
 
 
-def late_jobs(phase: str) -> tuple[Late, jobs.Jobs]:
+def late_jobs(phase: str, **spec: Any) -> tuple[Late, jobs.Jobs]:
     api = Late()
     recorder = SimpleNamespace(event=lambda *_: None)
     made = jobs.Jobs(SimpleNamespace(api=api, informers=api, recorder=recorder))  # type: ignore[arg-type]
-    owner = job({}, selector={"matchLabels": {"job": "j"}}, parallelism=0)
+    owner = job({}, **{"selector": {"matchLabels": {"job": "j"}}, "parallelism": 0, **spec})
     api.get(JOBS)._put("n/j", owner)
     ended = pod("p", phase)
     ended["metadata"] |= {
@@ -265,3 +276,18 @@ async def test_a_failure_makes_the_next_pod_wait_once_however_often_its_note_is_
             await made.reconcile("n/j")
     await made.reconcile("n/j")
     assert made._failures["n/j"].count == 1
+
+
+async def test_a_job_that_the_informer_shows_too_late_gets_no_pod_for_what_is_done() -> None:
+    api, made = late_jobs("Succeeded", parallelism=1, completions=1)
+    api.lags = True
+    await made.reconcile("n/j")
+    ended = made._pods.store["n/p"]
+    made._pods._put("n/p", ended | {"metadata": ended["metadata"] | {"finalizers": []}})
+    await made.reconcile("n/j")
+    assert api.made == []
+    newest = made._newest.get("n/j")
+    assert newest is not None
+    assert newest["status"]["succeeded"] == 1
+    api.get(JOBS)._put("n/j", newest)
+    assert not made._newest._newer

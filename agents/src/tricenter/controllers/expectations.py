@@ -8,6 +8,12 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Iterable
+from typing import Any
+
+from tricenter.client import Informer
+from tricenter.client.informer import key_of
+
+Object = dict[str, Any]
 
 PATIENCE_SECONDS = 300.0
 """After that an expectation is given up: an event may have been lost between two lists."""
@@ -53,3 +59,42 @@ class Expectations:
     def forget(self, key: str) -> None:
         """The object is gone."""
         self._expected.pop(key, None)
+
+
+class Written:
+    """The objects of an informer, in their place what was written of them since (client-go's MutationCache).
+
+    For controllers that decide by what they have noted in a status: an older one would have them do it twice.
+    """
+
+    def __init__(self, informer: Informer) -> None:
+        self._informer = informer
+        self._newer: dict[str, Object] = {}
+        informer.add_handler(self._seen)
+
+    def get(self, key: str) -> Object | None:
+        """The newest state of an object; None when the informer does not show it."""
+        seen = self._informer.store.get(key)
+        return self._newer.get(key, seen) if seen is not None else None
+
+    def note(self, obj: Object) -> None:
+        """Remember what the server has answered to a write, until the informer shows it."""
+        seen = self._informer.store.get(key_of(obj))
+        if seen is not None and _same(obj, seen) and _revision(obj) > _revision(seen):
+            self._newer[key_of(obj)] = obj
+
+    def _seen(self, event: str, _old: Object | None, new: Object) -> None:
+        written = self._newer.get(key_of(new))
+        if written is None:
+            return
+        if event == "DELETED" or not _same(written, new) or _revision(written) <= _revision(new):
+            del self._newer[key_of(new)]
+
+
+def _same(one: Object, other: Object) -> bool:
+    return bool(one["metadata"]["uid"] == other["metadata"]["uid"])
+
+
+def _revision(obj: Object) -> int:
+    """Comparable since KEP-5504; etcd's."""
+    return int(obj["metadata"]["resourceVersion"])

@@ -13,6 +13,7 @@ from tricenter.client.informer import key_of
 from tricenter.client.resources import JOBS, PODS
 from tricenter.controllers import jobindexes, jobstate, ownership, podcontrol, podstate
 from tricenter.controllers.context import Context, Controller
+from tricenter.controllers.expectations import Written
 
 Object = dict[str, Any]
 
@@ -44,6 +45,7 @@ class Jobs(Controller):
     def __init__(self, context: Context) -> None:
         super().__init__(context)
         self._jobs = self.informer(JOBS)
+        self._newest = Written(self._jobs)
         self._pods = self.informer(PODS)
         ownership.index_by_controller(self._pods)
         owner_key = podcontrol.owner_key("Job")
@@ -58,7 +60,7 @@ class Jobs(Controller):
         self.enqueue_on(self._pods, podcontrol.keys_of_pod(self._jobs, owner_key))
 
     async def reconcile(self, key: str) -> float | None:
-        job = self._jobs.store.get(key)
+        job = self._newest.get(key)
         await self._release_strays(key, job)
         if job is None:
             self._control.expectations.forget(key)
@@ -205,6 +207,7 @@ class Jobs(Controller):
             return job
         was, now = (jobstate.condition(item, jobstate.SUSPENDED) for item in (job, {"status": made}))
         stored = await self.api.update_status(JOBS, job | {"status": made})
+        self._newest.note(stored)
         if (was is None) != (now is None):
             reason = "Suspended" if now is not None else "Resumed"
             self.context.recorder.event(job, NORMAL, reason, f"Job {reason.lower()}")

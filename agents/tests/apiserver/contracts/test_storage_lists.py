@@ -296,7 +296,7 @@ async def test_an_expired_token_comes_with_one_that_goes_on(world: World) -> Non
     cursor = first["metadata"]["continue"]
     assert [item["metadata"]["name"] for item in first["items"]] == ["bar"]
     await world.server.call("POST", SECOND, pod("a-late"))
-    await world.server.parts.etcd.compact(await world.server.parts.fresh.revision())
+    await world.server.parts.etcd.compact(await world.server.parts.fresh.wait())
     code, gone = await world.list(**{"continue": cursor})
     assert (code, gone["reason"]) == (410, "Expired")
     assert gone["message"].startswith(
