@@ -214,7 +214,7 @@ class Kubelet:
         elif event == "DELETED":
             self._pods.drop(spec.uid(pod))
         else:
-            self._pods.put(pod)
+            self._pods.put(spec.from_api(pod))
 
     def _on_node(self, _event: str, _old: Object | None, node: Object) -> None:
         cidr = node["spec"].get("podCIDR")

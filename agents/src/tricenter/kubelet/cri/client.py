@@ -13,6 +13,9 @@ T = TypeVar("T")
 # A sandbox waits for its network; pulling has no bound but the registry's.
 CALL_SECONDS = 120.0
 _MESSAGE_BYTES = 16 * 1024 * 1024
+# A year; a pod may ask for any int64, but the nanoseconds of gRPC and of containerd end after 292 years: the call
+# would be over before it began, and nothing be told to stop.
+_LONGEST_GRACE = 365 * 86_400
 
 
 class CriError(Exception):
@@ -109,6 +112,7 @@ class Runtime:
 
     async def stop_container(self, container: str, grace: int) -> None:
         """Send the stop signal, after `grace` seconds SIGKILL; may be repeated."""
+        grace = min(grace, _LONGEST_GRACE)
         request = cri.StopContainerRequest(container_id=container, timeout=grace)
         await _gone(self._runtime.StopContainer(request, timeout=grace + CALL_SECONDS))
 

@@ -81,6 +81,14 @@ def is_static(pod: Object) -> bool:
     return (pod["metadata"].get("annotations") or {}).get(CONFIG_SOURCE) == "file"
 
 
+def from_api(pod: Object) -> Object:
+    """A pod of the API is none of the machine's, whatever its annotations say (upstream writes over them, too)."""
+    if not is_static(pod):
+        return pod
+    metadata = pod["metadata"]
+    return {**pod, "metadata": {**metadata, "annotations": {**metadata["annotations"], CONFIG_SOURCE: "api"}}}
+
+
 def grace_seconds(pod: Object) -> int:
     """How long containers get to stop: what the deletion said, else the pod."""
     asked = pod["metadata"].get("deletionGracePeriodSeconds")
