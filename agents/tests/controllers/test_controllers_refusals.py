@@ -17,11 +17,20 @@ from tricenter.client.resources import (
     HORIZONTALPODAUTOSCALERS,
     JOBS,
     NODES,
+    PODDISRUPTIONBUDGETS,
     PODS,
     RESOURCEQUOTAS,
     Discovery,
 )
-from tricenter.controllers import autoscalers, cronjobs, garbage_collector, node_lifecycle, podgc, resourcequotas
+from tricenter.controllers import (
+    autoscalers,
+    cronjobs,
+    disruptions,
+    garbage_collector,
+    node_lifecycle,
+    podgc,
+    resourcequotas,
+)
 from tricenter.controllers.context import Informers
 
 THINGS = Resource("example.com", "v1", "things", "Thing", True, frozenset({"list", "watch"}))
@@ -112,6 +121,24 @@ async def test_old_jobs_of_a_cron_job() -> None:
     assert site.done == ["delete good", "create"]
     assert "FailedDelete" in site.events
     assert len(site.statuses[0]["active"]) == 1
+
+
+async def test_a_budget_asks_again_for_a_size_that_it_was_not_told() -> None:
+    site = Site(disruptions.Disruptions)
+    owner = {"apiVersion": "example.com/v1", "kind": "Thing", "name": "t", "uid": "t", "controller": True}
+    running = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
+    site.has(PODS, "p", metadata={"ownerReferences": [owner], "labels": {"a": "b"}}, spec={}, status=running)
+    selector = {"matchLabels": {"a": "b"}}
+    site.has(PODDISRUPTIONBUDGETS, "b", spec={"maxUnavailable": 1, "selector": selector})
+
+    async def get(*_: Any) -> Any:
+        raise errors.ServerError({"message": "not now"}, 503)
+
+    site.controller._scales = SimpleNamespace(get=get)
+    with pytest.raises(errors.ServerError):
+        await site.controller.reconcile("d/b")
+    (status,) = site.statuses
+    assert (status["disruptionsAllowed"], status["conditions"][0]["reason"]) == (0, "SyncFailed")
 
 
 async def test_a_quota_of_what_cannot_be_listed() -> None:

@@ -131,6 +131,8 @@ class Disruptions(Controller):
             text = f"Failed to calculate the number of expected pods: {error}"
             self.context.recorder.event(budget, WARNING, "CalculateExpectedPodCountFailed", text)
             await self.put_status(PODDISRUPTIONBUDGETS, budget, failed(budget, str(error)))
+            if isinstance(error, errors.ApiError):
+                raise  # not an answer yet, and no pod need change for there to be one
             return None
         made, again = status(budget, pods, expected, times.now())
         await self.put_status(PODDISRUPTIONBUDGETS, budget, made)
