@@ -17,7 +17,7 @@ from aiohttp import web
 from apiserver_harness import Authority, EtcdProcess, Peer, Running, client_session, loops, make_config
 
 from tricenter.apiserver import assembly, main
-from tricenter.apiserver.aggregation import availability, registration
+from tricenter.apiserver.aggregation import apiservices, availability, registration
 from tricenter.apiserver.assembly import Parts
 from tricenter.apiserver.bootstrap import bootstrap
 from tricenter.apiserver.cache.history import Change
@@ -48,6 +48,8 @@ class ExtensionServer:
     asked: list[tuple[str, str, list[tuple[str, str]], bytes]] = field(default_factory=list)
     certificates: list[Any] = field(default_factory=list)
     healthy: bool = True
+    index: Object | None = None
+    """What it says of its OpenAPI documents; the usual when None."""
 
     async def handle(self, http: web.BaseRequest) -> web.StreamResponse:
         transport = http.transport
@@ -58,7 +60,7 @@ class ExtensionServer:
             return web.json_response(_LIST, status=200 if self.healthy else 500)
         if http.path == "/openapi/v3":
             entry = {"serverRelativeURL": f"{_OPENAPI}?hash=ABC"}
-            return web.json_response({"paths": {"apis/wardle.example.com/v1": entry}})
+            return web.json_response(self.index or {"paths": {"apis/wardle.example.com/v1": entry}})
         self.asked.append((http.method, http.path_qs, headers, await http.read()))
         if http.path == _OPENAPI:
             return web.json_response({"openapi": "3.0.0", "paths": {}})
@@ -282,6 +284,20 @@ async def test_a_server_that_does_not_answer_is_unavailable(aggregating: Running
     assert found["message"] == 'service/wardle in "default" is not present'
 
 
+@pytest.mark.parametrize("paths", ["text", {"apis/wardle.example.com/v1": "text"}, {"apis/wardle.example.com/v1": [1]}])
+async def test_a_server_that_talks_nonsense_of_its_documents_stops_nobody(
+    aggregating: Running, extension: ExtensionServer, paths: object
+) -> None:
+    extension.index = {"paths": paths}
+    await register(aggregating, extension.peer)
+    await condition(aggregating, "v1.wardle.example.com", "True")
+    assert aggregating.parts.availability.openapi == {}
+    extension.healthy = False  # and it is still asked
+    slices = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices/wardle"
+    assert (await aggregating.call("DELETE", slices))[0] == 200
+    await condition(aggregating, "v1.wardle.example.com", "False")
+
+
 async def test_what_is_served_here_is_registered(aggregating: Running) -> None:
     found = await condition(aggregating, "v1.apps", "True")
     assert (found["reason"], found["message"]) == ("Local", "Local APIServices are always available")
@@ -344,6 +360,22 @@ def test_only_what_was_registered_for_custom_resources_goes_with_them() -> None:
     own = {"metadata": {"name": "v1.b", "labels": {label: "onstart"}}, "spec": {}}
     foreign = {"metadata": {"name": "v1.c"}, "spec": {"service": {"name": "s"}}}
     assert list(registration.stale([managed, own, foreign], {})) == ["v1.a"]
+
+
+async def test_what_was_given_to_another_server_meanwhile_is_left_alone() -> None:
+    label = "kube-aggregator.kubernetes.io/automanaged"
+    mine = {"metadata": {"name": "v1.a", "labels": {label: "true"}}, "spec": {"group": "a", "version": "v1"}}
+    theirs = {**mine, "spec": {**mine["spec"], "service": {"name": "s", "namespace": "n"}}}
+    assert await registration.gone(mine) is None
+    assert await registration.gone(theirs) is theirs
+    assert (await registration.localized(mine))["status"]["conditions"][0]["reason"] == "Local"
+    assert await registration.localized(theirs) is theirs
+    asked = apiservices.parse(theirs)
+    assert asked is not None
+    judged = {**theirs, "status": {"conditions": [{"type": "Available", "status": "True"}]}}
+    assert availability.same_place(judged, asked)
+    for other in ({"name": "t", "namespace": "n"}, None):
+        assert not availability.same_place({**theirs, "spec": {**theirs["spec"], "service": other}}, asked)
 
 
 @pytest.mark.parametrize("turns", range(4))

@@ -174,8 +174,7 @@ def _number(text: str, names: Mapping[str, int], part: str) -> int:
 
 
 def _duration(text: str) -> float:
-    """Seconds of a Go duration. What is long is none: to read its digits, and to try each way to split them, would
-    take time without end."""
+    """Seconds of a Go duration. What is long is none: its digits may be more than a float can hold."""
     found = _DURATION.findall(text) if len(text) <= _LONGEST_TEXT else []
     total = sum(float(number) * _UNITS[unit] for number, unit in found)
     if not text or "".join(number + unit for number, unit in found) != text or total > _MOST:

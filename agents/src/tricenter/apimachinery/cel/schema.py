@@ -98,7 +98,7 @@ def _date(text: str) -> timestamp_pb2.Timestamp:
 
 
 def _duration(text: str) -> duration_pb2.Duration:
-    """Go's time.ParseDuration. What is long is none: Python reads a number of n digits in n * n steps."""
+    """Go's time.ParseDuration. What is long is none: hundreds of digits are more than a float can hold."""
     if len(text) > _LONGEST:
         raise ValueError("time: invalid duration")
     sign, body = (-1, text[1:]) if text.startswith("-") else (1, text.removeprefix("+"))

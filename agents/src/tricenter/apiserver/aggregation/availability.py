@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
@@ -121,11 +122,13 @@ class Availability:
         known = resources if isinstance(resources, list) else []
         self.resources[service.name] = [item for item in known if isinstance(item, dict)]
         try:
-            index = await self._get(service, "/openapi/v3")
-            entry = (index.get("paths") or {}).get(service.path.strip("/")) or {}
-            self.openapi[service.name] = str(entry["serverRelativeURL"])
-        except (BackendError, KeyError, AttributeError):
-            self.openapi.pop(service.name, None)  # a server need not have one
+            document = openapi_document(await self._get(service, "/openapi/v3"), service)
+        except BackendError:
+            document = None  # a server need not have one
+        if document is None:
+            self.openapi.pop(service.name, None)
+        else:
+            self.openapi[service.name] = document
         return "True", "Passed", "all checks passed"
 
     async def _get(self, service: ApiService, path: str) -> Object:
@@ -153,10 +156,26 @@ class Availability:
             return
 
         async def step(present: Object) -> Object:
-            return present if same(apiservices.condition(present), verdict) else judged(present, verdict)
+            # What was asked while somebody turned it to another server says nothing of that one.
+            stale = not same_place(present, service) or same(apiservices.condition(present), verdict)
+            return present if stale else judged(present, verdict)
 
         await self._store.update(entry.key, None, step)
         log.info("APIService %s is available: %s (%s)", service.name, verdict[0], verdict[2])
+
+
+def openapi_document(index: Object, service: ApiService) -> str | None:
+    """Where an index of OpenAPI documents has that of the service; None for one that is not as it should be."""
+    paths = index.get("paths")
+    entry = paths.get(service.path.strip("/")) if isinstance(paths, dict) else None
+    found = entry.get("serverRelativeURL") if isinstance(entry, dict) else None
+    return found if isinstance(found, str) else None
+
+
+def same_place(obj: Mapping[str, Any], service: ApiService) -> bool:
+    """Whether an APIService still stands for the server that was asked."""
+    found = apiservices.parse(obj)
+    return found is not None and replace(found, available=service.available) == service
 
 
 def same(condition: Mapping[str, Any] | None, verdict: Verdict) -> bool:

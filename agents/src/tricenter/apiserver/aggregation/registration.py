@@ -157,23 +157,33 @@ class Registration:
             if name not in present:
                 await bootstrap.ensure(self._store, self._services, local(obj))
         for name in stale(present.values(), target):
-            await self._store.update(self._services.key("", name), None, _gone)
+            await self._store.update(self._services.key("", name), None, gone)
         for name, obj in present.items():
             if not obj["spec"].get("service") and local(obj) is not obj:
-                await self._store.update(self._services.key("", name), None, _localized)
+                await self._store.update(self._services.key("", name), None, localized)
 
 
 def stale(present: Iterable[Object], target: dict[str, Object]) -> Iterator[str]:
     """Names of what was registered for a custom resource that is gone."""
     for obj in present:
-        name, labels = obj["metadata"]["name"], obj["metadata"].get("labels") or {}
-        if labels.get(_MANAGED) == _ALWAYS and name not in target and not obj["spec"].get("service"):
-            yield name
+        if obj["metadata"]["name"] not in target and _registered(obj):
+            yield obj["metadata"]["name"]
 
 
-async def _gone(_: Object) -> Object | None:
-    return None
+def _registered(obj: Object) -> bool:
+    """Whether it was made for a custom resource, and has not been given to another server since."""
+    labels = obj["metadata"].get("labels") or {}
+    return labels.get(_MANAGED) == _ALWAYS and not obj["spec"].get("service")
 
 
-async def _localized(present: Object) -> Object:
-    return local(copies.deep(present))
+# The objects may have changed since they were looked at: what belongs to another server by now is left alone.
+
+
+async def gone(present: Object) -> Object | None:
+    """Deletes what was registered for a custom resource that is gone."""
+    return None if _registered(present) else present
+
+
+async def localized(present: Object) -> Object:
+    """Says of an APIService of this server that it is one."""
+    return present if present["spec"].get("service") else local(copies.deep(present))
