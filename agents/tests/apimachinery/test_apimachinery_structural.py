@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import time
 from typing import Any
 
 import pytest
@@ -189,6 +190,36 @@ def test_what_was_wrong_before_may_stay() -> None:
     assert found == [
         "spec.parts[1].size: Invalid value: 21: spec.parts[1].size in body should be less than or equal to 9"
     ]
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"type": "object", "required": ["a", "a"], "properties": {"a": {"type": "string"}}},
+        {"type": "object", "allOf": [], "anyOf": [], "oneOf": []},
+        {"type": "", "x-kubernetes-preserve-unknown-fields": True},
+        {"type": "object", "minProperties": -1},
+        {"type": "object", "properties": {"a": {"type": "string", "pattern": r"^[\w-.]+$"}}},
+        {"type": "object", "properties": {"a": {"type": "string", "pattern": r"^({|\{|\p{L}|.){1,3}$"}}},
+    ],
+)
+def test_schemas_that_only_go_knows_how_to_take(field: Object) -> None:
+    spec = {"type": "object", "properties": {"field": field}}
+    assert validate_create(kind(spec), widget({"field": {"a": "b-c"}})) == []
+
+
+def test_an_update_of_a_long_list_is_looked_at_in_one_pass() -> None:
+    fields = {"name": {"type": "string"}, "size": {"type": "integer", "maximum": 5}}
+    items = {"type": "object", "required": ["name"], "properties": fields}
+    listed = {"type": "array", "items": items, "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}
+    spec = kind({"type": "object", "properties": {"list": listed}})
+    old = widget({"list": [{"name": str(number), "size": 1} for number in range(20_000)]})
+    new = copy.deepcopy(old)
+    for element in new["spec"]["list"]:
+        element["size"] = 6
+    started = time.thread_time()
+    assert len(validate_update(spec, old, new)) == 20_000
+    assert time.thread_time() - started < 60  # minutes, when each element is looked for in the whole list
 
 
 def test_scale_values_are_counts() -> None:

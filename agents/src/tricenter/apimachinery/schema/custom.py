@@ -3,6 +3,7 @@
 Upstream's apiextensions-apiserver pkg/apiserver/validation; the formats are those of formats.go there.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -73,6 +74,9 @@ def _converted(schema: Mapping[str, Any]) -> dict[str, Any]:
     if schema.get("x-kubernetes-int-or-string"):
         made["type"] = ["integer", "string"]
         made.pop("anyOf", None)
+    if isinstance(made.get("pattern"), str):
+        made["pattern"] = _TOKENS.sub(_translated, made["pattern"])
+    _drop_empty(made)
     name = str(schema.get("format", "")).replace("-", "")
     if schema.get("type", "string") == "string" and name in formats.CHECKS:
         made["format"] = name
@@ -80,6 +84,35 @@ def _converted(schema: Mapping[str, Any]) -> dict[str, Any]:
     if made.pop("nullable", False):
         _allow_null(made)
     return made
+
+
+_TOKENS = re.compile(r"\\[pPx]\{[^}]*\}|\\[dswDSW]-(?!\])|\\.|\{(?!\d+(?:,\d*)?\})", re.DOTALL)
+"""What Go's regular expressions and the engine's see differently, and what must not be taken for it."""
+
+
+def _translated(token: re.Match[str]) -> str:
+    """`[\\w-.]` has a hyphen, no range; a brace that is no repetition is a brace."""
+    text = token[0]
+    if text == "{":
+        return "\\{"
+    return f"{text[:2]}\\-" if text[1] in "dswDSW" and text.endswith("-") else text
+
+
+def _drop_empty(schema: dict[str, Any]) -> None:
+    """What Go takes for nothing, and bounds that bound nothing: they are no valid JSON schema."""
+    for key in (*_LISTS, "type"):
+        if not schema.get(key, True):
+            del schema[key]
+    for key in ("minLength", "minItems", "minProperties"):
+        if (schema.get(key) or 0) < 0:
+            del schema[key]
+    for key in ("maxLength", "maxItems", "maxProperties"):
+        if (schema.get(key) or 0) < 0:
+            schema[key] = 0
+    if schema.get("multipleOf") is not None and schema["multipleOf"] <= 0:
+        del schema["multipleOf"]
+    if "required" in schema:
+        schema["required"] = list(dict.fromkeys(schema["required"] or ()))
 
 
 def _exclusive_bounds(schema: dict[str, Any]) -> None:
@@ -202,7 +235,7 @@ _RULES: tuple[tuple[type[jsonschema_rs.ValidationErrorKind], str, str], ...] = (
 def bad_pattern(pattern: str) -> str:
     """Why a text is no regular expression, or nothing."""
     try:
-        _compile({"type": "string", "pattern": pattern})
+        of_value({"type": "string", "pattern": pattern})
     except ValueError as error:
         return str(error).splitlines()[0]
     return ""

@@ -12,7 +12,7 @@ from tricenter.apimachinery import cel, fielderrors
 from tricenter.apimachinery.cel import names
 from tricenter.apimachinery.cel import schema as typed
 from tricenter.apimachinery.fielderrors import FieldError
-from tricenter.apimachinery.structural import fieldpaths
+from tricenter.apimachinery.structural import fieldpaths, maplists
 from tricenter.apimachinery.structural.defaulting import Schema, properties
 
 RULES = "x-kubernetes-validations"
@@ -159,19 +159,11 @@ def _walk(node: Node, new: Any, old: Any, path: str, deadline: float, *, same: b
                 unchanged = same or (name in before and before[name] == value)
                 yield from _walk(below, value, before.get(name), where, deadline, same=unchanged)
     elif isinstance(new, list) and node.items is not None:
+        known = maplists.indexed(old, node.schema)
         for index, value in enumerate(new):
-            counterpart = _counterpart(node.schema, value, old)
+            counterpart = known.get(maplists.identity(value, node.schema) or b"")
             unchanged = same or (counterpart is not None and counterpart == value)
             yield from _walk(node.items, value, counterpart, f"{path}[{index}]", deadline, same=unchanged)
-
-
-def _counterpart(schema: Schema, value: Any, old: Any) -> Any:
-    """The old element with the same keys; only associative lists have one."""
-    if schema.get("x-kubernetes-list-type") != "map" or not isinstance(old, list) or not isinstance(value, dict):
-        return None
-    keys = schema.get("x-kubernetes-list-map-keys") or ()
-    identity = [value.get(key) for key in keys]
-    return next((item for item in old if isinstance(item, dict) and [item.get(key) for key in keys] == identity), None)
 
 
 def _evaluate(node: Node, new: Any, old: Any, path: str, *, same: bool) -> Iterator[FieldError]:

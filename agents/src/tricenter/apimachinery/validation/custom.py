@@ -13,7 +13,7 @@ from tricenter.apimachinery import fielderrors, names, schema
 from tricenter.apimachinery.fielderrors import FieldError
 from tricenter.apimachinery.records import Kind
 from tricenter.apimachinery.schema import custom
-from tricenter.apimachinery.structural import expressions
+from tricenter.apimachinery.structural import expressions, maplists
 from tricenter.apimachinery.structural.defaulting import Schema, child
 from tricenter.apimachinery.validation import metadata
 from tricenter.apimachinery.validation.rules import Errors, Object
@@ -47,7 +47,8 @@ def update(kind: Kind, old: Object, new: Object, *, subresource: str = "") -> li
         if not status_only or problem.place[:1] == ("status",)
     ]
     structural = kind.structural or {}
-    typed = [item.error for item in found if not _unchanged(item.place, old, new, structural)]
+    before = _Before(old, structural)
+    typed = [item.error for item in found if not before.has(item.place, new)]
     general = list(metadata.check_update(kind, old, new))
     if status_only:
         return _with_rules(kind, [*general, *typed, *_scale(kind, new, status_only=True)], new, old)
@@ -87,35 +88,43 @@ def warnings(old: Object | None, new: Object) -> Iterator[str]:
 # --- ratcheting ---
 
 
-def _unchanged(place: custom.Place, old: Any, new: Any, structural: Schema) -> bool:
-    """Whether the value there, or one around it, is what it was; elements of lists are found by their keys."""
-    node: Schema | None = structural
-    for part in place:
-        if isinstance(part, int):
-            old, new = _element(old, new, part, node or {})
-            items = (node or {}).get("items")
-            node = items if isinstance(items, Mapping) else None
-        else:
-            if (node or {}).get("x-kubernetes-map-type") == "atomic":
+class _Before:
+    """The object that was: whether a value, or one around it, is as it was; elements of lists are found by keys."""
+
+    def __init__(self, old: Object, structural: Schema) -> None:
+        self._old = old
+        self._structural = structural
+        self._indexes: dict[int, Mapping[bytes, Any]] = {}
+
+    def has(self, place: custom.Place, new: Any) -> bool:
+        """Whether the value there is no change."""
+        old: Any = self._old
+        node: Schema | None = self._structural
+        for part in place:
+            if isinstance(part, int):
+                old, new = self._element(old, new[part], node or {}), new[part]
+                items = (node or {}).get("items")
+                node = items if isinstance(items, Mapping) else None
+            else:
+                if (node or {}).get("x-kubernetes-map-type") == "atomic":
+                    return False
+                old = old.get(part) if isinstance(old, dict) else None
+                new = new.get(part) if isinstance(new, dict) else None
+                node = child(node or {}, part)
+            if old is None:
                 return False
-            old = old.get(part) if isinstance(old, dict) else None
-            new = new.get(part) if isinstance(new, dict) else None
-            node = child(node or {}, part)
-        if old is None:
-            return False
-        if old == new:
-            return True
-    return False
+            if old == new:
+                return True
+        return False
 
-
-def _element(old: Any, new: Any, index: int, node: Schema) -> tuple[Any, Any]:
-    keys = node.get("x-kubernetes-list-map-keys") or ()
-    if node.get("x-kubernetes-list-type") != "map" or not isinstance(old, list):
-        return None, None
-    wanted = new[index]
-    identity = [wanted.get(key) for key in keys] if isinstance(wanted, dict) else None
-    same = (item for item in old if isinstance(item, dict) and [item.get(key) for key in keys] == identity)
-    return next(same, None), wanted
+    def _element(self, old: Any, wanted: Any, node: Schema) -> Any:
+        key = maplists.identity(wanted, node)
+        if key is None or not isinstance(old, list):
+            return None
+        index = self._indexes.get(id(old))
+        if index is None:
+            index = self._indexes[id(old)] = maplists.indexed(old, node)
+        return index.get(key)
 
 
 # --- scale ---
