@@ -43,6 +43,11 @@ def stateful(**spec: Any) -> Object:
     return {"spec": {"serviceName": "s", "selector": SELECTOR, "template": TEMPLATE, **spec}}
 
 
+def volume(**source: Any) -> Object:
+    return {"spec": {"capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], **source}}
+
+
+PV = ("v1", "PersistentVolume")
 S, J, A = ("v1", "Service"), ("batch/v1", "Job"), ("autoscaling/v2", "HorizontalPodAutoscaler")
 REFUSED: list[tuple[tuple[str, str], Object, str]] = [
     (S, service(type="NodePort", clusterIP="None"), (
@@ -127,6 +132,29 @@ REFUSED: list[tuple[tuple[str, str], Object, str]] = [
     (("v1", "Node"), {"spec": {"podCIDRs": ["x"]}}, 'spec.podCIDRs[0]: Invalid value: "x": must be a valid CIDR'),
     (("storage.k8s.io/v1", "StorageClass"), {"provisioner": "a.b/c", "parameters": {"": "x"}}, (
         'parameters: Invalid value: "": field can not be empty.')),
+    (PV, volume(csi={"driver": "a_b", "volumeHandle": "h"}), 'spec.csi.driver: Invalid value: "a_b": a lowercase RFC'),
+    (PV, volume(csi={"driver": "d", "volumeHandle": ""}), "spec.csi.volumeHandle: Required value"),
+    (PV, volume(csi={"driver": "d", "volumeHandle": "h", "nodePublishSecretRef": {"name": "a"}}),
+     "spec.csi.nodePublishSecretRef.namespace: Required value"),
+    (PV, volume(hostPath={"path": "/a"}, nodeAffinity={}), (
+        "spec.nodeAffinity.required: Required value: must specify required node constraints")),
+    (PV, volume(local={"path": "/a/../b"}), "spec.local.path: Invalid value: \"/a/../b\": must not contain '..'"),
+    (("storage.k8s.io/v1", "StorageClass"), {"provisioner": "a", "parameters": {"a": "x" * 300_000}}, (
+        "parameters: Too long: may not be more than 262144 bytes")),
+    (("storage.k8s.io/v1", "StorageClass"), {"provisioner": "a", "allowedTopologies": [{"matchLabelExpressions": [
+        {"key": "a", "values": ["b"]}, {"key": "a", "values": ["c"]}]}]}, (
+        'allowedTopologies[0].matchLabelExpressions[1].key: Duplicate value: "a"')),
+    (("storage.k8s.io/v1", "VolumeAttachment"), {"spec": {"attacher": "a", "nodeName": "n", "source": {
+        "persistentVolumeName": "p", "inlineVolumeSpec": {"csi": {"driver": "d", "volumeHandle": "h"}}}}}, (
+        "spec.source: Forbidden: must specify exactly one of inlineVolumeSpec and persistentVolumeName")),
+    (("storage.k8s.io/v1", "CSIDriver"), {"spec": {"tokenRequests": [{"audience": "a"}, {"audience": "a"}]}}, (
+        'spec.tokenRequests[1].audience: Duplicate value: "a"')),
+    (("storage.k8s.io/v1", "CSIDriver"), {"spec": {"fsGroupPolicy": "Some"}}, (
+        'spec.fsGroupPolicy: Unsupported value: "Some": supported values: "File", "None", "ReadWriteOnceWithFSType"')),
+    (("storage.k8s.io/v1", "CSINode"), {"spec": {"drivers": [{"name": "d", "nodeID": "n", "topologyKeys": ["a b"]}]}}, (
+        'spec.drivers[0]: Invalid value: "a b": name part must consist of alphanumeric characters')),
+    (("storage.k8s.io/v1", "CSIStorageCapacity"), {"storageClassName": "a", "nodeTopology": {"matchExpressions": [
+        {"key": "a", "operator": "Near"}]}}, 'nodeTopology.matchExpressions[0].operator: Invalid value: "Near"'),
     (("networking.k8s.io/v1", "IngressClass"), {"spec": {"controller": "plain"}}, (
         'spec.controller: Invalid value: "plain": must be a domain-prefixed path (such as "acme.io/foo")')),
 ]  # fmt: skip
@@ -152,6 +180,12 @@ def test_refused(kind: tuple[str, str], fields: Object, line: str) -> None:
             ),
         ),
         (J, job(managedBy="example.com/controller")),
+        (PV, volume(csi={"driver": "csi.Example.com", "volumeHandle": "h"})),
+        (("storage.k8s.io/v1", "CSIDriver"), {"spec": {"tokenRequests": [{"audience": ""}, {"audience": "a"}]}}),
+        (
+            ("storage.k8s.io/v1", "CSINode"),
+            {"spec": {"drivers": [{"name": "d", "nodeID": "n", "topologyKeys": ["a/b"]}]}},
+        ),
         (A, metric(target={"type": "AverageValue", "averageValue": "100m"})),
         (A, upwards(policies=[{"type": "Pods", "value": 4, "periodSeconds": 60}], selectPolicy="Disabled")),
         (("apps/v1", "Deployment"), DEPLOYMENT),

@@ -270,6 +270,46 @@ def test_jobs() -> None:
     assert update("batch/v1", "Job", good, other)[0].startswith("spec.template: Invalid value")
 
 
+def claimed(size: str, **fields: Any) -> Object:
+    resources = {"requests": {"storage": size}, **fields}
+    return {"spec": {"accessModes": ["ReadWriteOnce"], "volumeName": "v", "resources": resources}}
+
+
+def test_a_claim_may_ask_for_less_than_it_did_but_not_for_less_than_it_has() -> None:
+    status = {"status": {"phase": "Bound", "capacity": {"storage": "1Gi"}}}
+    old = {**claimed("10Gi"), **status}
+    for size, refused in (("20Gi", False), ("2Gi", False), ("1Gi", True)):
+        found = update("v1", "PersistentVolumeClaim", old, {**claimed(size), **status})
+        wanted = "spec.resources.requests.storage: Forbidden: field can not be less than status.capacity"
+        assert found == ([wanted] if refused else [])
+    more = {**claimed("10Gi", limits={"storage": "20Gi"}), **status}
+    assert update("v1", "PersistentVolumeClaim", old, more)[0].startswith("spec: Forbidden: spec is immutable")
+    assert update("v1", "PersistentVolumeClaim", claimed("1Gi"), claimed("2Gi"))[0].startswith(
+        "spec: Forbidden: spec is"
+    )
+
+
+def test_what_volumes_hang_on_stays() -> None:
+    def volume(**csi: Any) -> Object:
+        source = {"driver": "d", "volumeHandle": "h", **csi}
+        return {"spec": {"capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "csi": source}}
+
+    secret = {"controllerExpandSecretRef": {"name": "a", "namespace": "b"}}
+    assert update("v1", "PersistentVolume", volume(), volume(**secret)) == []
+    assert update("v1", "PersistentVolume", volume(**secret), volume())[0].startswith("spec.persistentvolumesource: ")
+    nodes = [{"spec": {"drivers": [{"name": "d", "nodeID": text}]}} for text in "ab"]
+    assert update("storage.k8s.io/v1", "CSINode", *nodes)[0].startswith("CSINodeDriver: Invalid value")
+    assert update("storage.k8s.io/v1", "CSINode", nodes[0], {"spec": {"drivers": []}}) == []
+    drivers = [{"spec": {"attachRequired": value}} for value in (True, False)]
+    assert update("storage.k8s.io/v1", "CSIDriver", *drivers) == [
+        "spec.attachedRequired: Invalid value: false: field is immutable"
+    ]
+    classes = [{"provisioner": "a", "volumeBindingMode": mode} for mode in ("Immediate", "WaitForFirstConsumer")]
+    assert update("storage.k8s.io/v1", "StorageClass", *classes) == [
+        'volumeBindingMode: Invalid value: "WaitForFirstConsumer": field is immutable'
+    ]
+
+
 def test_a_job_that_has_not_started_may_be_sent_elsewhere() -> None:
     old = workload(suspend=True, template={**TEMPLATE, "spec": {**POD, "restartPolicy": "Never"}})
     new, place = copy.deepcopy(old), {"nodeSelectorTerms": [{"matchExpressions": [{"key": "a", "operator": "Exists"}]}]}

@@ -1,25 +1,29 @@
 """Rules of volumes, claims and storage kinds."""
 
 from tricenter.apimachinery import fielderrors, names, quantity
-from tricenter.apimachinery.validation import volumes
+from tricenter.apimachinery.validation import csi, volumes
 from tricenter.apimachinery.validation.rules import (
     Errors,
     Object,
-    amount,
     each,
     named,
     one_of,
+    parsed,
     required,
+    required_name,
     selector,
     sub,
     unchanged,
+    unique,
 )  # fmt: skip
 from tricenter.apimachinery.validation.scheduling import node_selector
 
 _ACCESS_MODES = ("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod")
 _NOT_SOURCES = ("capacity", "claimRef", "nodeAffinity")
+_SECRETS = ("controllerPublishSecretRef", "controllerExpandSecretRef", "nodePublishSecretRef", "nodeExpandSecretRef")
+_PARAMETERS_MAX, _PARAMETER_BYTES_MAX = 512, 256 * 1024
 _VOLUME_MODES = ("Block", "Filesystem")
-_CLASS_FIXED = ("parameters", "provisioner", "reclaimPolicy", "volumeBindingMode")
+_CLASS_FIXED = ("parameters", "provisioner", "reclaimPolicy")
 
 
 def volume(obj: Object) -> Errors:
@@ -38,13 +42,28 @@ def volume(obj: Object) -> Errors:
     yield from one_of(spec, "volumeMode", "spec", _VOLUME_MODES)
     if spec.get("storageClassName"):
         yield from named(names.dns_subdomain, spec["storageClassName"], "spec.storageClassName")
-    if required_terms := sub(spec, "nodeAffinity").get("required"):
-        yield from node_selector(required_terms, "spec.nodeAffinity.required")
+    if spec.get("nodeAffinity") is not None:
+        if terms := spec["nodeAffinity"].get("required"):
+            yield from node_selector(terms, "spec.nodeAffinity.required")
+        else:
+            yield fielderrors.required("spec.nodeAffinity.required", "must specify required node constraints")
     elif "local" in spec:
         yield fielderrors.required("spec.nodeAffinity", "Local volume requires node affinity")
+    if "csi" in spec:
+        yield from _csi(sub(spec, "csi"), "spec.csi")
+    if ".." in str(sub(spec, "local").get("path", "")).split("/"):
+        yield fielderrors.invalid("spec.local.path", spec["local"]["path"], "must not contain '..'")
     if sub(spec, "hostPath").get("path") == "/" and spec.get("persistentVolumeReclaimPolicy") == "Recycle":
         detail = "may not be 'recycle' for a hostPath mount of '/'"
         yield fielderrors.forbidden("spec.persistentVolumeReclaimPolicy", detail)
+
+
+def _csi(found: Object, path: str) -> Errors:
+    yield from csi.driver_name(str(found.get("driver") or ""), f"{path}.driver")
+    yield from required(found, "volumeHandle", path)
+    for key in _SECRETS:
+        for part in ("name", "namespace") if found.get(key) is not None else ():
+            yield from required_name(found[key], part, f"{path}.{key}", names.dns_label)
 
 
 def _positive(value: object, path: str) -> Errors:
@@ -74,7 +93,12 @@ def volume_update(old: Object, new: Object) -> Errors:
     def origin(spec: Object) -> Object:
         return {k: v for k, v in spec.items() if isinstance(v, dict) and k not in _NOT_SOURCES}
 
-    if origin(before) != origin(after):
+    sources = origin(before), origin(after)
+    expands = "controllerExpandSecretRef"
+    if expands in sub(sources[1], "csi") and expands not in sub(sources[0], "csi"):
+        # a volume may be given the secret to grow with
+        sources[1]["csi"] = {key: value for key, value in sources[1]["csi"].items() if key != expands}
+    if sources[0] != sources[1]:
         yield fielderrors.forbidden(
             "spec.persistentvolumesource", "spec.persistentvolumesource is immutable after creation"
         )
@@ -106,39 +130,38 @@ def claim(obj: Object) -> Errors:
 def claim_update(old: Object, new: Object) -> Errors:
     """Once made, a claim only grows, and binds once."""
     before, after = sub(old, "spec"), sub(new, "spec")
-    free = {"resources", "volumeAttributesClassName"}
+    free = {"volumeAttributesClassName"}
     if not before.get("volumeName"):
         free.add("volumeName")
     if before.get("storageClassName") is None:
         free.add("storageClassName")  # a default class may be set later
+    bound = sub(old, "status").get("phase") == "Bound"
 
     def fixed(spec: Object) -> Object:
-        return {key: value for key, value in spec.items() if key not in free}
+        kept = {key: value for key, value in spec.items() if key not in free}
+        return {**kept, "resources": _apart_from_size(sub(spec, "resources"))} if bound else kept
 
     if fixed(before) != fixed(after):
         detail = (
             "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims"
         )
         yield fielderrors.forbidden("spec", detail)
-    yield from _growth(old, before, after)
+    yield from _shrinking(old, before, after)
     yield from claim(new)
 
 
-def _growth(old: Object, before: Object, after: Object) -> Errors:
-    was = sub(sub(before, "resources"), "requests").get("storage")
-    now = sub(sub(after, "resources"), "requests").get("storage")
-    if was is None or now is None or was == now:
-        return
-    path = "spec.resources.requests.storage"
-    try:
-        less = quantity.parse(now) < quantity.parse(was)
-    except quantity.QuantityError:
-        return
-    if sub(old, "status").get("phase") != "Bound":
-        yield fielderrors.forbidden("spec", "spec is immutable after creation except resources.requests and "
-                                    "volumeAttributesClassName for bound claims")  # fmt: skip
-    elif less:
-        yield fielderrors.forbidden(path, "field can not be less than previous value")
+def _apart_from_size(resources: Object) -> Object:
+    requests = {key: value for key, value in sub(resources, "requests").items() if key != "storage"}
+    return {**resources, "requests": requests}
+
+
+def _shrinking(old: Object, before: Object, after: Object) -> Errors:
+    """What a driver could not grow may be asked to grow less, but to more than there is (KEP-1790)."""
+    there = parsed(sub(sub(old, "status"), "capacity").get("storage", "0"))
+    was, now = (parsed(sub(sub(spec, "resources"), "requests").get("storage", "")) for spec in (before, after))
+    if was is not None and now is not None and there is not None and now < was and now <= there:
+        path = "spec.resources.requests.storage"
+        yield fielderrors.forbidden(path, "field can not be less than status.capacity")
 
 
 def storage_class(obj: Object) -> Errors:
@@ -153,12 +176,28 @@ def storage_class(obj: Object) -> Errors:
     ):
         if obj.get(key) not in (None, *supported):
             yield fielderrors.not_supported(key, obj[key], supported)
-    if "" in (obj.get("parameters") or {}):
-        yield fielderrors.invalid("parameters", "", "field can not be empty.")
+    yield from _parameters(obj.get("parameters") or {})
     for where, term in each(obj, "allowedTopologies", ""):
+        seen: set[str] = set()
         for path, found in each(term, "matchLabelExpressions", where.removeprefix(".")):
             yield from required(found, "values", path)
+            yield from unique(
+                (f"{path}.values[{index}]", value) for index, value in enumerate(found.get("values") or ())
+            )
             yield from named(names.qualified_name, found.get("key", ""), f"{path}.key")
+            if found.get("key", "") in seen:
+                yield fielderrors.duplicate(f"{path}.key", found["key"])
+            seen.add(found.get("key", ""))
+
+
+def _parameters(found: Object) -> Errors:
+    if len(found) > _PARAMETERS_MAX:
+        yield fielderrors.too_long("parameters", _PARAMETERS_MAX)
+        return
+    if "" in found:
+        yield fielderrors.invalid("parameters", "", "field can not be empty.")
+    if sum(len(key.encode()) + len(value.encode()) for key, value in found.items()) > _PARAMETER_BYTES_MAX:
+        yield fielderrors.too_long("parameters", _PARAMETER_BYTES_MAX)
 
 
 def storage_class_update(old: Object, new: Object) -> Errors:
@@ -166,30 +205,29 @@ def storage_class_update(old: Object, new: Object) -> Errors:
     for key in _CLASS_FIXED:
         if old.get(key) != new.get(key):
             yield fielderrors.forbidden(key, f"updates to {key} are forbidden.")
+    if old.get("volumeBindingMode") != new.get("volumeBindingMode"):
+        yield fielderrors.invalid("volumeBindingMode", new.get("volumeBindingMode"), "field is immutable")
     yield from storage_class(new)
 
 
 def attachment(obj: Object) -> Errors:
     """storage.k8s.io/v1 VolumeAttachment."""
     spec = sub(obj, "spec")
-    for key in ("attacher", "nodeName"):
-        yield from required(spec, key, "spec")
+    yield from csi.driver_name(str(spec.get("attacher") or ""), "spec.attacher")
+    yield from required(spec, "nodeName", "spec")
     source = sub(spec, "source")
-    if not source.get("persistentVolumeName") and not source.get("inlineVolumeSpec"):
-        yield fielderrors.required(
-            "spec.source", "must specify exactly one of inlineVolumeSpec and persistentVolumeName"
-        )
+    given = [key for key in ("persistentVolumeName", "inlineVolumeSpec") if source.get(key) is not None]
+    detail = "must specify exactly one of inlineVolumeSpec and persistentVolumeName"
+    if not given:
+        yield fielderrors.required("spec.source", detail)
+    elif len(given) > 1:
+        yield fielderrors.forbidden("spec.source", detail)
+    elif given == ["persistentVolumeName"]:
+        empty = "must specify non empty persistentVolumeName"
+        yield from required_name(source, "persistentVolumeName", "spec.source", names.dns_subdomain, empty)
 
 
 def attachment_update(old: Object, new: Object) -> Errors:
     """The spec stays."""
     if old.get("spec") != new.get("spec"):
         yield fielderrors.invalid("spec", new.get("spec"), "field is immutable")
-
-
-def capacity(obj: Object) -> Errors:
-    """storage.k8s.io/v1 CSIStorageCapacity."""
-    if not obj.get("storageClassName"):
-        yield fielderrors.required("storageClassName")
-    if obj.get("capacity") is not None:
-        yield from amount(obj["capacity"], "capacity")
