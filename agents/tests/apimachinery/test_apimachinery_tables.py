@@ -169,8 +169,30 @@ def test_custom_columns() -> None:
     assert custom.cells(None, obj, NOW) == ["a", "5m"]
 
 
+@pytest.mark.parametrize(
+    ("path", "kind", "shown"),
+    [
+        (".status.conditions[-1:].type", "string", "Failed"),  # as Kubeflow's jobs have it
+        (".status.conditions[1:].type", "string", "Running"),
+        (".status.conditions[5:].type", "string", None),
+        (".status.conditions[*].type", "string", "Created"),  # the first one only, as upstream
+        (".status.conditions[?( @.type != 'Created' )].type", "string", "Running"),
+        (".status.conditions[?(@.count>=2)].type", "string", "Running"),
+        (".status.conditions[?(@.last==true)].type", "string", "Failed"),
+        (".status.conditions[?(@.last)].type", "string", "Failed"),
+        (".status.conditions[?(@.type>=2)].type", "string", None),
+        (".status.conditions[-1:].count", "integer", 3),
+        (".status.conditions[0].type", "date", "<invalid>"),
+    ],
+)
+def test_paths_into_lists(path: str, kind: str, shown: object) -> None:
+    conditions = [{"type": "Created"}, {"type": "Running", "count": 2}, {"type": "Failed", "count": 3, "last": True}]
+    obj = {"metadata": {"name": "a"}, "status": {"conditions": conditions}}
+    assert custom.cells([{"name": "C", "type": kind, "jsonPath": path}], obj, NOW) == ["a", shown]
+
+
 def test_a_column_whose_path_nobody_can_follow_is_empty() -> None:
-    shown = [{"name": "A", "type": "string", "jsonPath": ".spec[?(@.a>1)].b"}, {"name": "B", "jsonPath": ".spec.b"}]
+    shown = [{"name": "A", "type": "string", "jsonPath": ".spec[?(@.a>1.2.3)].b"}, {"name": "B", "jsonPath": ".spec.b"}]
     assert custom.cells(shown, {"metadata": {"name": "x"}, "spec": {"b": "c"}}, NOW) == ["x", None, "c"]
 
 

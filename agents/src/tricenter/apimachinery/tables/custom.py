@@ -1,22 +1,27 @@
 """Rows of custom resources: `additionalPrinterColumns` with the JSONPath subset that CRDs allow."""
 
+import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
+from operator import eq, ge, gt, le, lt, ne
 from typing import Any
 
-from tricenter.apimachinery import fielderrors
+from tricenter.apimachinery import fielderrors, times
 from tricenter.apimachinery.tables import descriptions, text
 
 _DESCRIBED = "Custom resource definition column (in JSONPath format): "
 _DEFAULT = ({"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"},)
+_NUMBERS = (int, float, bool)
 _STEP = re.compile(
     r"""\.?(?P<name>[A-Za-z0-9_\-$/]+(?:\\.[A-Za-z0-9_\-$/]+)*)
       | \[(?P<index>-?[0-9]+)\]
+      | \[(?P<slice>(?:-?[0-9]{1,9})?:(?:-?[0-9]{1,9})?)\]
       | \[(?P<all>\*)\] | \.(?P<star>\*)
       | \[(?P<q>['"])(?P<quoted>.*?)(?P=q)\]
-      | \[\?\(@\.(?P<field>[A-Za-z0-9_.\-]+)\s*==\s*(?P<p>["'])(?P<value>.*?)(?P=p)\)\]""",
+      | \[\?\(\s*@\.(?P<field>[A-Za-z0-9_.\-]+)\s*
+          (?:(?P<operator>[=!]=|[<>]=?)\s*(?:(?P<p>["'])(?P<value>.*?)(?P=p)|(?P<literal>-?[0-9.]+|true|false))\s*)?\)\]""",
     re.VERBOSE,
 )
 
@@ -26,12 +31,12 @@ class PathError(ValueError):
 
 
 @lru_cache(maxsize=512)
-def parse_path(path: str) -> tuple[tuple[str, str], ...]:
+def parse_path(path: str) -> tuple[tuple[str, Any], ...]:
     r"""Steps of `.status.conditions[?(@.type=="Ready")].status`; a dot in a name is escaped.
 
     Raises PathError.
     """
-    steps: list[tuple[str, str]] = []
+    steps: list[tuple[str, Any]] = []
     position = 0
     while position < len(path):
         match = _STEP.match(path, position)
@@ -39,7 +44,9 @@ def parse_path(path: str) -> tuple[tuple[str, str], ...]:
             raise PathError(f"unsupported JSONPath: {path!r}")
         found = {key: value for key, value in match.groupdict().items() if value is not None}
         if "field" in found:
-            steps.append(("filter", f"{found['field']}={found['value']}"))
+            steps.append(("filter", (found["field"], found.get("operator", ""), _wanted(found))))
+        elif "slice" in found:
+            steps.append(("slice", slice(*(int(part) if part else None for part in found["slice"].split(":")))))
         elif "index" in found:
             steps.append(("index", found["index"]))
         elif "quoted" in found or "name" in found:
@@ -58,18 +65,44 @@ def find(obj: Any, path: str) -> list[Any]:
     return found
 
 
-def _step(value: Any, kind: str, argument: str) -> list[Any]:
+def _wanted(found: Mapping[str, str]) -> Any:
+    """What a filter compares with: text in quotes, else a number or a boolean."""
+    literal = found.get("literal")
+    if literal is None:
+        return found.get("value", "")
+    try:
+        return json.loads(literal)
+    except ValueError:
+        raise PathError(f"cannot parse number {literal}") from None
+
+
+def _step(value: Any, kind: str, argument: Any) -> list[Any]:
     if kind == "name":
         return [value[argument]] if isinstance(value, Mapping) and argument in value else []
     if kind == "all":
         return list(value.values()) if isinstance(value, Mapping) else list(value) if isinstance(value, list) else []
     if not isinstance(value, list):
         return []
+    if kind == "slice":
+        return list(value[argument])
     if kind == "index":
         index = int(argument)
         return [value[index]] if -len(value) <= index < len(value) else []
-    field, _, wanted = argument.partition("=")
-    return [item for item in value if [str(found) for found in find(item, f".{field}")] == [wanted]]
+    field, operator, wanted = argument
+    return [item for item in value if _passes(find(item, f".{field}"), operator, wanted)]
+
+
+_OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
+    "==": eq, "!=": ne, "<": lt, "<=": le, ">": gt, ">=": ge,
+}  # fmt: skip
+
+
+def _passes(found: list[Any], operator: str, wanted: Any) -> bool:
+    """Whether an element passes a filter; one that lacks the field, or has another type there, does not."""
+    if not operator or not found:
+        return bool(found)
+    alike = isinstance(found[0], str) if isinstance(wanted, str) else type(found[0]) in _NUMBERS
+    return alike and isinstance(found[0], bool) == isinstance(wanted, bool) and _OPERATORS[operator](found[0], wanted)
 
 
 def columns(printer_columns: Sequence[Mapping[str, Any]] | None) -> list[dict[str, Any]]:
@@ -106,7 +139,7 @@ def _values(obj: dict[str, Any], path: str) -> list[Any]:
 
 
 def _cell(found: list[Any], kind: str, now: datetime) -> Any:
-    """A value as its column's type asks; None where there is none or it is of another type."""
+    """The first value as its column's type asks; None where there is none or it is of another type."""
     if not found:
         return None
     value = found[0]
@@ -116,8 +149,12 @@ def _cell(found: list[Any], kind: str, now: datetime) -> Any:
     if kind == "boolean":
         return value if isinstance(value, bool) else None
     if kind == "date":
-        return text.since(value, now) if isinstance(value, str) else None
-    return "[" + ",".join(map(_string, found)) + "]" if len(found) > 1 else _string(value)
+        return _age(value, now) if isinstance(value, str) else None
+    return _string(value)
+
+
+def _age(value: str, now: datetime) -> str:
+    return "<invalid>" if value and times.since(value, now) is None else text.since(value, now)
 
 
 def _string(value: Any) -> str:
