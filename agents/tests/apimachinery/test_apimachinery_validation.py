@@ -270,6 +270,22 @@ def test_jobs() -> None:
     assert update("batch/v1", "Job", good, other)[0].startswith("spec.template: Invalid value")
 
 
+@pytest.mark.parametrize(
+    ("moment", "read"),
+    [
+        ("2026-01-01T00:00:00Z", True),
+        ("2026-01-01T00:00:00.5+02:00", True),
+        ("2026-01-01t00:00:00z", False),
+        ("2016-12-31T23:59:60Z", False),
+        ("2026-01-01T00:00Z", False),
+    ],
+)
+def test_only_times_that_clients_can_read_are_kept(moment: str, read: bool) -> None:
+    event = {"metadata": {"namespace": "a"}, "involvedObject": {"namespace": "a"}, "firstTimestamp": moment}
+    found = create("v1", "Event", event)
+    assert bool(found) is not read, found
+
+
 def claimed(size: str, **fields: Any) -> Object:
     resources = {"requests": {"storage": size}, **fields}
     return {"spec": {"accessModes": ["ReadWriteOnce"], "volumeName": "v", "resources": resources}}

@@ -1,6 +1,11 @@
 """Timestamps as the Kubernetes API writes them: RFC 3339 in UTC, whole seconds (Time) or microseconds (MicroTime)."""
 
+import re
 from datetime import UTC, datetime, timedelta
+
+_RFC3339 = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.,][0-9]+)?(?:Z|[+-][0-9]{2}:[0-9]{2})"
+)
 
 
 def now() -> datetime:
@@ -30,9 +35,9 @@ def rfc3339_micro(moment: datetime) -> str:
 
 def parse(text: str) -> datetime:
     """Read an RFC 3339 time with any offset and any number of digits of a second. Raises ValueError."""
+    if _RFC3339.fullmatch(text) is None:  # Python takes other forms of ISO 8601, which clients in Go stumble over
+        raise ValueError(f"time {text!r} is not as RFC 3339 writes it")
     moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        raise ValueError(f"time {text!r} has no offset")
     try:
         return moment.astimezone(UTC)
     except OverflowError as error:
