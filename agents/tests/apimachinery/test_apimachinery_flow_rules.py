@@ -111,6 +111,8 @@ def test_what_means_something_is_taken() -> None:
     assert said(schema(matchingPrecedence=0)) == [], "nothing said is 1000"
     assert said(queue(queues=64, handSize=6)) == []
     assert said(limited(nominalConcurrencyShares=0)) == []
+    assert said(queue()) == [], "nothing said is 64 queues"
+    assert said(queue(queues=0, handSize=0, queueLengthLimit=0)) == [], "nor does a 0 say anything"
 
 
 def test_what_every_cluster_has_stays_as_it_is() -> None:

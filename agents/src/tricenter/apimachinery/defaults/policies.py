@@ -125,14 +125,16 @@ def flow_schema(obj: Object) -> None:
 def priority_level(obj: Object) -> None:
     """flowcontrol.apiserver.k8s.io/v1 PriorityLevelConfiguration."""
     spec = section(obj, "spec")
-    if exempt := optional(spec, "exempt"):
+    if (exempt := optional(spec, "exempt")) is not None:
         put_all(exempt, {"nominalConcurrencyShares": 0, "lendablePercent": 0})
     limited = optional(spec, "limited")
     if limited is not None:
         put_all(limited, {"nominalConcurrencyShares": 30, "lendablePercent": 0})
         response = section(limited, "limitResponse")
         put(response, "type", "Reject")
-        if queuing := optional(response, "queuing"):
+        if (queuing := optional(response, "queuing")) is not None:
+            for key in [key for key, value in queuing.items() if value == 0]:
+                del queuing[key]  # Go cannot tell a 0 from nothing here
             put_all(queuing, {"queues": 64, "handSize": 8, "queueLengthLimit": 50})
 
 
