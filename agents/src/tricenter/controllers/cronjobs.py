@@ -121,9 +121,8 @@ class CronJobs(Controller):
         wait, failure = None, None
         if "deletionTimestamp" not in cron_job["metadata"]:
             for job in surplus(cron_job, jobs):
-                with contextlib.suppress(
-                    errors.ApiError
-                ):  # an old Job that may not go is no reason to make no new ones
+                # an old Job that may not go is no reason to make no new ones
+                with contextlib.suppress(errors.ApiError):
                     await self._delete(cron_job, job)
             try:
                 wait = await self._make(cron_job)
