@@ -7,6 +7,7 @@ differs with each Python release. Importing it from the running interpreter need
 from __future__ import annotations
 
 import ctypes
+import logging
 import signal
 import time
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 from ansible.executor.process.worker import WorkerProcess
 from ansible.plugins.strategy import linear
 from ansible_mitogen import process, strategy
+from mitogen import core
 
 DOCUMENTATION = """
 name: mitogen_linear
@@ -46,6 +48,15 @@ def _end(mux: Any) -> None:
 
 
 process.MuxProcess._on_broker_exit = _end
+
+
+def _unexpected(record: logging.LogRecord) -> bool:
+    """Not what a call meets whose run was interrupted: pages of it hid the one line that says so."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not (isinstance(error, core.Error) and str(error) == core.Waker.broker_shutdown_msg)
+
+
+logging.getLogger("mitogen.service").addFilter(_unexpected)
 
 _PR_SET_PDEATHSIG = 1
 _detach = WorkerProcess._detach

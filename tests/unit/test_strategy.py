@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 import socket
@@ -16,6 +17,7 @@ from typing import Any
 
 import plugin_loader
 import pytest
+from mitogen import core
 
 import site_inventory
 
@@ -86,3 +88,11 @@ def test_a_thread_that_never_ends_does_not_hold_up_the_end(monkeypatch: pytest.M
     come.set()
     strategy.process.MuxProcess._on_broker_exit(mux)
     assert ended == [thread]
+
+
+def test_what_the_end_of_a_run_cuts_off_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    plugin_loader.load("strategy/mitogen_linear.py")
+    log = logging.getLogger("mitogen.service")
+    for words in (core.Waker.broker_shutdown_msg, "something else"):
+        log.error("while handling a call", exc_info=core.Error(words))
+    assert [str(record.exc_info[1]) for record in caplog.records if record.exc_info] == ["something else"]
