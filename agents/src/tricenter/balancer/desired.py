@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable
 
+from tricenter.apimachinery import reachable
 from tricenter.balancer import services
 from tricenter.balancer.allocation import Pool
 from tricenter.balancer.config import Config
@@ -93,12 +93,4 @@ def _internal_addresses(node: Object) -> list[str]:
     """Its first IPv4 address: anything may stand there, and keepalived would refuse the file for all Services."""
     addresses = (node.get("status") or {}).get("addresses") or ()
     found = [one.get("address", "") for one in addresses if one.get("type") == "InternalIP"]
-    return [address for address in found if _is_ipv4(address)][:1]
-
-
-def _is_ipv4(text: str) -> bool:
-    try:
-        ipaddress.IPv4Address(text)
-    except ValueError:
-        return False
-    return True
+    return [address for address in found if reachable.is_ipv4(address)][:1]

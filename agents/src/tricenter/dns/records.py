@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tricenter.apimachinery import names
+from tricenter.apimachinery import names, reachable
 
 Object = dict[str, Any]
 
@@ -77,14 +77,14 @@ def _can_be_said(record: Record) -> bool:
 def _external(service: Object, common: Names) -> Iterator[Record]:
     target = str(service["spec"].get("externalName") or "").rstrip(".").lower()
     # An address is no name to point at, although the API lets it pass.
-    if not names.dns_subdomain(target) and not _is_ipv4(target):
+    if not names.dns_subdomain(target) and not reachable.is_ipv4(target):
         yield common.record(common.service(service), "CNAME", f"{target}.")
 
 
 def _cluster(service: Object, common: Names) -> Iterator[Record]:
     spec, name = service["spec"], common.service(service)
     addresses = spec.get("clusterIPs") or [spec.get("clusterIP")]
-    for address in filter(_is_ipv4, addresses):
+    for address in filter(reachable.is_ipv4, addresses):
         yield common.record(name, "A", address)
         yield common.record(reverse_name(address), "PTR", name)
     for port in spec.get("ports") or []:
@@ -99,25 +99,16 @@ def _headless(service: Object, slices: Iterable[Object], common: Names) -> Itera
         for endpoint in item.get("endpoints") or []:
             if (endpoint.get("conditions") or {}).get("ready") is False:
                 continue
-            for address in filter(_is_ipv4, endpoint.get("addresses") or []):
+            for address in filter(reachable.is_ipv4, endpoint.get("addresses") or []):
                 own = f"{endpoint.get('hostname') or address.replace('.', '-')}.{name}"
                 yield common.record(name, "A", address)
                 yield common.record(own, "A", address)
                 yield common.record(reverse_name(address), "PTR", own)
                 for port in item.get("ports") or []:
-                    # The API takes any number in an EndpointSlice; Knot would refuse the whole transaction.
-                    if port.get("name") and 0 < (port.get("port") or 0) < 65536:
+                    if port.get("name") and reachable.is_port(port.get("port")):
                         yield _srv(port, port["port"], name, own, common)
 
 
 def _srv(port: Object, number: int, name: str, target: str, common: Names) -> Record:
     protocol = str(port.get("protocol") or "TCP").lower()
     return common.record(f"_{port['name']}._{protocol}.{name}", "SRV", f"0 100 {number} {target}")
-
-
-def _is_ipv4(address: object) -> bool:
-    try:
-        ipaddress.IPv4Address(str(address))
-    except ValueError:
-        return False
-    return True

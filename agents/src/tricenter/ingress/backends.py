@@ -1,9 +1,9 @@
 """From the backend of an Ingress to pod addresses, the own center's first."""
 
-import ipaddress
 from collections.abc import Iterable
 from typing import Any, Protocol
 
+from tricenter.apimachinery import reachable
 from tricenter.ingress.model import Backend, Upstream
 
 Object = dict[str, Any]
@@ -58,8 +58,7 @@ def _backends(slices: Iterable[Object], port: Object, zone: str) -> tuple[Backen
     draining: dict[str, bool] = {}
     for item in slices:
         for entry in item.get("ports") or []:
-            # The API takes any number as the port of an EndpointSlice, nginx does not.
-            if (entry.get("name") or "") != (port.get("name") or "") or not 0 < (entry.get("port") or 0) < 65536:
+            if (entry.get("name") or "") != (port.get("name") or "") or not reachable.is_port(entry.get("port")):
                 continue
             for endpoint in item.get("endpoints") or []:
                 _sort_in(endpoint, int(entry["port"]), zone, ready, draining)
@@ -75,13 +74,5 @@ def _sort_in(endpoint: Object, port: int, zone: str, ready: dict[str, bool], dra
     if not is_ready and not (conditions.get("terminating") and conditions.get("serving")):
         return
     for address in endpoint.get("addresses") or []:
-        if _is_ipv4(address):
+        if reachable.is_ipv4(address):
             (ready if is_ready else draining)[f"{address}:{port}"] = bool(zone) and endpoint.get("zone") == zone
-
-
-def _is_ipv4(address: str) -> bool:
-    try:
-        ipaddress.IPv4Address(address)
-    except ValueError:
-        return False
-    return True

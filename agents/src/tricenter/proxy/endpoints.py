@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from tricenter.apimachinery import reachable
 from tricenter.proxy.services import ServicePort, ipv4
 
 
@@ -47,7 +48,7 @@ def of_port(slices: Iterable[dict[str, Any]], port: ServicePort) -> tuple[Endpoi
         if item.get("addressType", "IPv4") != "IPv4":
             continue
         for entry in item.get("ports") or []:
-            if (entry.get("name") or "") != port.port_name or not is_port(entry.get("port")):
+            if (entry.get("name") or "") != port.port_name or not reachable.is_port(entry.get("port")):
                 continue
             if str(entry.get("protocol") or "TCP").lower() != port.protocol:
                 continue
@@ -55,11 +56,6 @@ def of_port(slices: Iterable[dict[str, Any]], port: ServicePort) -> tuple[Endpoi
                 for known in _read(endpoint, int(entry["port"])):
                     _keep_better(found, known)
     return tuple(sorted(found.values()))
-
-
-def is_port(number: int | None) -> bool:
-    """Whether traffic can be sent there: the API takes any number in an EndpointSlice, nft refuses the transaction."""
-    return 0 < (number or 0) < 65536
 
 
 def _read(endpoint: dict[str, Any], port: int) -> Iterable[Endpoint]:

@@ -5,8 +5,9 @@ import logging
 from collections.abc import Iterable
 from typing import Any
 
+from tricenter.apimachinery import reachable
 from tricenter.client import Client, Informer, resources
-from tricenter.proxy import endpoints, health, state
+from tricenter.proxy import health, state
 from tricenter.proxy.config import Config
 from tricenter.proxy.syncer import Syncer
 from tricenter.runtime import metrics, notify, plain_http, tasks
@@ -74,7 +75,7 @@ def _slice_changed(syncer: Syncer, old: dict[str, Any] | None, new: dict[str, An
 
 def _tell_unusable_ports(item: dict[str, Any]) -> None:
     for entry in item.get("ports") or []:
-        if entry.get("port") is not None and not endpoints.is_port(entry["port"]):
+        if entry.get("port") is not None and not reachable.is_port(entry["port"]):
             words = "port %s of an EndpointSlice is none, nothing is sent there until its author mends it"
             _log.warning(words, entry["port"], extra={"object": f"{slice_key(item)} {item['metadata']['name']}"})
 

@@ -7,7 +7,6 @@ protocols that runtimes do not know: these are translated (KEP-4006, module tran
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +16,7 @@ import aiohttp
 from aiohttp import web
 from multidict import CIMultiDict
 
+from tricenter.apimachinery import reachable
 from tricenter.apiserver import errors
 from tricenter.apiserver.config import Config
 from tricenter.apiserver.resources import Resources
@@ -213,14 +213,6 @@ def address_of(node: Object) -> tuple[str, int]:
     given = {item.get("type"): item.get("address") for item in reversed(status.get("addresses") or ())}
     for kind in _ADDRESSES:
         address = given.get(kind)
-        if address and (kind == "Hostname" or _is_address(address)):
+        if address and (kind == "Hostname" or reachable.is_ip(address)):
             return address, int(endpoint.get("Port") or _PORT)
     raise errors.Unavailable(f"node {node['metadata']['name']} has no address")
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
