@@ -12,6 +12,7 @@ import ipaddress
 import os
 import random
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -121,6 +122,17 @@ class EtcdProcess:
             self.process.kill()
             self.process.wait()
             self.process = None
+
+    def freeze(self) -> None:
+        """Have it stand still with its connections open; on a busy machine it may answer until the signal is there."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        if self.process is not None:
+            self.process.send_signal(signal.SIGCONT)
 
     def remove(self) -> None:
         """Stop, and give back the disk: each data folder takes 128 MB however little is in it."""

@@ -60,13 +60,12 @@ async def test_an_error_keeps_its_code_and_words(channel: Channel) -> None:
 
 async def test_a_call_that_gets_no_answer_is_given_up(etcd: EtcdProcess, channel: Channel) -> None:
     """The deadline holds on a member that hangs, and the connection is good again when it goes on."""
-    assert etcd.process is not None
-    etcd.process.send_signal(19)
+    etcd.freeze()
     try:
         with pytest.raises(RpcError) as caught:
             await _put(channel, b"a", b"b", 1.0)
     finally:
-        etcd.process.send_signal(18)
+        etcd.thaw()
     assert caught.value.code == StatusCode.DEADLINE_EXCEEDED
     assert await _put(channel, b"a", b"c") > 1
 

@@ -1,7 +1,6 @@
 """What clients hear while etcd does not answer: soon, and whether it makes sense to try again."""
 
 import asyncio
-import signal
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -22,11 +21,10 @@ BOUND = 30.0
 @pytest.fixture
 def frozen(etcd: EtcdProcess, server: Running) -> Iterator[Running]:
     """A server whose etcd has connections but does not move."""
-    assert etcd.process is not None
     server.parts.etcd.timeout = TIMEOUT
-    etcd.process.send_signal(signal.SIGSTOP)
+    etcd.freeze()
     yield server
-    etcd.process.send_signal(signal.SIGCONT)
+    etcd.thaw()
 
 
 async def timed(server: Running, method: str, path: str, body: Any = None) -> tuple[int, str | None, float]:

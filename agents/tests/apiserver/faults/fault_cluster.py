@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -139,8 +138,7 @@ class Cluster:
             if server.process is not None:
                 server.kill()
         for member in self.members:
-            if member.process is not None:
-                member.process.send_signal(signal.SIGCONT)
+            member.thaw()
             member.remove()
 
 

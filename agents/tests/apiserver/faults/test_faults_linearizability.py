@@ -9,7 +9,6 @@ import asyncio
 import os
 import random
 import shutil
-import signal
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -128,12 +127,11 @@ async def _freeze_leader(cluster: Cluster, _: aiohttp.ClientSession, record: Rec
 
 
 async def _freeze(member: EtcdProcess, record: Record) -> None:
-    assert member.process is not None
-    member.process.send_signal(signal.SIGSTOP)
+    member.freeze()
     try:
         await _written(record, 3.5)
     finally:
-        member.process.send_signal(signal.SIGCONT)
+        member.thaw()
 
 
 async def _kill_leader(cluster: Cluster, _: aiohttp.ClientSession, record: Record, __: random.Random) -> None:
